@@ -67,6 +67,7 @@ need_packages() {
   for package in "$@"; do dpkg -s "$package" >/dev/null 2>&1 || missing+=("$package"); done
   [ ${#missing[@]} -eq 0 ] && return
   command -v apt-get >/dev/null || die "these Debian packages, or what your system calls them, are needed: ${missing[*]}"
+  printf '%s\n' "${missing[@]}" >>"$CACHE/packages"
   logged apt-update as_root apt-get update -q
   timed "apt-get install ${missing[*]}" logged apt-install as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q "${missing[@]}"
 }

@@ -22,6 +22,7 @@ node_base() {
 
 # kind keeps its storage class's manifest as a Go constant with two image names spliced in
 storage_manifest() {
+  # shellcheck disable=SC2016 # the backquotes are Go's
   sed -n '/^const defaultStorageManifest = `/,/^`/p' "$1/pkg/build/nodeimage/const_storage.go" | sed '1d;$d' |
     sed "s|\` + storageProvisionerImage + \`|$PROVISIONER_IMAGE|; s|\` + storageHelperImage + \`|$DEBIAN_IMAGE|"
 }
