@@ -1,0 +1,1 @@
+"""The evaluator: evaluates one checkpoint, in a pod or on a laptop."""

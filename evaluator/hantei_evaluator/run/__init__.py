@@ -1,0 +1,1 @@
+"""The loop round a suite: deadline, progress, resources, results."""

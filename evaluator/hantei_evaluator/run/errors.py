@@ -1,0 +1,16 @@
+"""What can go wrong in an evaluation, each with the reason that the run ends with."""
+
+from hantei_api.reasons import EVALUATOR_REASONS, Reason
+
+
+class EvaluationError(Exception):
+    """A failure that a person can mend; the message names the field, the value, the limit and the way out."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+    @property
+    def exit_code(self) -> int:
+        """The process's exit code (sysexits.h)."""
+        return EVALUATOR_REASONS[self.reason]

@@ -1,0 +1,76 @@
+"""The seam between a suite and the loop round it (``run/``)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import torch
+
+from hantei_api.metrics import Metric
+from hantei_api.task import EvaluationTask
+
+
+class Stop(Protocol):
+    """Tells a suite's loop when to stop: the soft deadline, or a signal."""
+
+    def remaining_seconds(self) -> float:
+        """Seconds to the soft deadline; ``inf`` without one."""
+
+    def requested(self) -> bool:
+        """Whether the loop must stop now and hand over what it has. Cheap: ask before every batch or ply."""
+
+
+class Recorder(Protocol):
+    """Takes samples and progress as they come."""
+
+    def sample(self, record: Mapping[str, Any]) -> None:
+        """Append one JSON-able sample; it has a stable ``sampleId``, so that comparisons are paired and runs resume."""
+
+    def progress(self, done: int, total: int | None) -> None:
+        """Say how far the evaluation is, in samples; also the sign of life that the stall clock waits for."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a suite is given."""
+
+    task: EvaluationTask
+    checkpoint: Path
+    inputs: Path
+    """Directory that holds each input under its name."""
+    scratch: Path
+    """Empty directory, removed afterwards."""
+    device: torch.device
+    stop: Stop
+    recorder: Recorder
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a suite hands back."""
+
+    metrics: list[Metric]
+    """The most important first. Empty when nothing could be measured: the run ends with MetricsUnavailable."""
+    complete: bool
+    """False when it was stopped before all samples were done."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Versions of what computed, for the provenance: the engine's, the data's."""
+
+
+class Suite(Protocol):
+    """One way to evaluate a checkpoint.
+
+    ``load`` is called once, before the evaluation counts as ready: it reads the checkpoint and the data.
+    ``evaluate`` then runs the loop. Both raise ``hantei_evaluator.run.errors.EvaluationError`` with a reason for what
+    a person can mend; any other exception is EvaluatorError with its traceback in the log tail.
+    """
+
+    reports_progress: ClassVar[bool]
+    """False when the stall clock can't apply."""
+
+    def load(self, context: Context) -> None:
+        """Read the checkpoint and the data."""
+
+    def evaluate(self, context: Context) -> Outcome:
+        """Run the loop, ask ``context.stop.requested()`` often, and hand over what was measured."""

@@ -1,0 +1,1 @@
+"""The operator: watches EvaluationRuns and runs each as a Job."""
