@@ -1,8 +1,10 @@
 """Names that the operator, the evaluator, the chart and the users share."""
 
-GROUP = "hantei.dev"
-VERSION = "v1alpha1"
-API_VERSION = f"{GROUP}/{VERSION}"
+from typing import Final
+
+GROUP: Final = "hantei.dev"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = "hantei.dev/v1alpha1"
 
 RUN_KIND = "EvaluationRun"
 RUN_PLURAL = "evaluationruns"

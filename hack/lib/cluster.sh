@@ -52,14 +52,14 @@ eventually_answers() {
 
 # settled: every node Ready, and what every pod needs (names, volumes) available
 settled() {
-  logged settle-nodes "$BIN/kubectl" wait --for=condition=Ready node --all --timeout=120s &&
+  logged settle-nodes "$BIN/kubectl" wait --for=condition=Ready node --all --timeout=90s &&
     logged settle-schedulable "$BIN/kubectl" uncordon "$WORKER" &&
     logged settle-dns "$BIN/kubectl" -n kube-system rollout status deployment/coredns --timeout=120s &&
     logged settle-storage "$BIN/kubectl" -n local-path-storage rollout status deployment/local-path-provisioner --timeout=120s
 }
 
 create_cluster() {
-  "$BIN/kind" create cluster --config "$ROOT/kind-config.yaml" --image "$NODE_IMAGE" --kubeconfig "$KUBECONFIG" --wait 180s
+  "$BIN/kind" create cluster --config "$ROOT/kind-config.yaml" --image "$NODE_IMAGE" --kubeconfig "$KUBECONFIG" --wait 120s
   settled
 }
 

@@ -25,7 +25,9 @@ logged() {
   shift
   LOG=$log
   "$@" >"$log" 2>&1 </dev/null
-  LOG=
+  local rc=$? # not 0 only where the caller is itself part of a condition
+  [ "$rc" -ne 0 ] || LOG=
+  return "$rc"
 }
 
 # At exit: what failed, where, and the end of its log

@@ -65,7 +65,7 @@ program_image() {
   local name=$1 base=$2 dir
   shift 2
   dir=$(scratch_dir program-image)
-  cp "$@" "$dir"
-  printf 'FROM %s\nCOPY . /usr/local/bin/\nENTRYPOINT ["/usr/local/bin/%s"]\n' "$base" "$(basename "$1")" |
-    logged program-image docker build -q --label dev.hantei.lab=node -t "$name" -f - "$dir"
+  install -D -m 755 -t "$dir/bin" "$@"
+  printf 'FROM %s\nCOPY bin/ /usr/local/bin/\nENTRYPOINT ["/usr/local/bin/%s"]\n' "$base" "$(basename "$1")" >"$dir/Dockerfile"
+  logged program-image docker build -q --label dev.hantei.lab=node -t "$name" "$dir"
 }
