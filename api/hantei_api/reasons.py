@@ -106,7 +106,7 @@ FACTS = MappingProxyType(
             Budget.NONE, "Ask for what a node has (spec.resources), or raise spec.clocks.queueSeconds to wait longer."
         ),
         Reason.POD_REJECTED: ReasonFacts(
-            Budget.NONE,
+            Budget.INFRASTRUCTURE,
             "Mend what refused the pod (message): a quota, an admission webhook, a missing service account.",
         ),
         Reason.NODE_LOST: ReasonFacts(Budget.INFRASTRUCTURE, "Look at the node named in status.failure.node."),

@@ -175,6 +175,10 @@ class RunStatus(Output):
     )
     clocks: ClockReadings | None = Field(default=None, description="How long each part has taken, in seconds.")
     gpu_seconds: GpuSeconds | None = Field(default=None, description="GPUs held times the seconds they were held for.")
+    queued_since: AwareDatetime | None = Field(
+        default=None,
+        description="When the current wait for capacity and a node began; absent while suspended or placed.",
+    )
     queue_position: int | None = Field(default=None, ge=0, description="Runs ahead of this one in the queue.")
     progress: Progress | None = Field(default=None, description="How far the evaluation is.")
     job_name: Name | None = Field(default=None, description="The current attempt's Job.")
