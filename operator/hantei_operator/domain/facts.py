@@ -67,7 +67,9 @@ class ContainerFacts:
     @property
     def ever_started(self) -> bool:
         """Whether the program was ever running."""
-        return self.running_since is not None or (self.terminated is not None and self.terminated.started_at is not None)
+        return self.running_since is not None or (
+            self.terminated is not None and self.terminated.started_at is not None
+        )
 
 
 @dataclass(frozen=True)
