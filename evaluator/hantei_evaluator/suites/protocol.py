@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
-
-import torch
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from hantei_api.metrics import Metric
 from hantei_api.task import EvaluationTask
+
+if TYPE_CHECKING:
+    import torch  # seconds to import, and the command suite does without
 
 
 class Stop(Protocol):
@@ -41,7 +42,7 @@ class Context:
     """Directory that holds each input under its name."""
     scratch: Path
     """Empty directory, removed afterwards."""
-    device: torch.device
+    device: "torch.device"
     stop: Stop
     recorder: Recorder
 

@@ -1,0 +1,159 @@
+"""``hantei evaluate``: the task of a pod, or flags that make the same task on a laptop."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from hantei_api.names import EVALUATOR_PORT
+from hantei_api.suites import ActionPerspective, OpponentType, ShogiStrategy
+from hantei_api.task import EvaluationTask
+from hantei_cli.evaluator import load
+
+_MODULE = "hantei_evaluator.run.evaluate"
+_RUNNER = "hantei_evaluator.run.watchdog"
+
+
+def add_parser(verbs: "argparse._SubParsersAction[Any]") -> None:
+    """Add ``evaluate`` and its flags."""
+    parser = verbs.add_parser(
+        "evaluate",
+        help="evaluate one checkpoint",
+        description="Evaluate one checkpoint: --task in a pod, or --checkpoint and --suite on a laptop (no cluster needed). "
+        "Exit codes: 0 evaluated, 64 bad task or usage, 65 bad checkpoint, 66 input missing, 69 device unavailable, "
+        "70 the evaluation failed, 75 stopped at its deadline or by a signal.",
+        epilog="The command suite takes its program after --: hantei evaluate --checkpoint FILE --suite command -- python3 score.py",
+    )
+    parser.add_argument(
+        "--task", type=Path, metavar="FILE", help="EvaluationTask as JSON; all other flags but --port are in it"
+    )
+    parser.add_argument(
+        "--port",
+        type=int,
+        help=f"serve /metrics, /status, /ready, /live (default {EVALUATOR_PORT} with --task, else none)",
+    )
+    parser.add_argument("--checkpoint", metavar="FILE", help="a checkpoint file, or a URI")
+    parser.add_argument("--suite", choices=("classification", "command", "shogi"))
+    parser.add_argument("--output-dir", metavar="DIR", help="takes result.json and samples.jsonl")
+    parser.add_argument("--seed", type=int, default=0, help="seed of every random choice (default 0)")
+    parser.add_argument("--training-step", type=int, metavar="N", help="the step that the checkpoint was saved at")
+    parser.add_argument(
+        "--run-seconds", type=float, metavar="SECONDS", help="stop and keep partial results after this long"
+    )
+    parser.add_argument("--wandb-project", metavar="NAME", help="log to this W&B project")
+    parser.add_argument("--wandb-mode", choices=("online", "offline"), default="online")
+    classification = parser.add_argument_group("classification")
+    classification.add_argument(
+        "--model", metavar="FILE.py:FUNCTION", help="returns the torch.nn.Module; or package.module:FUNCTION"
+    )
+    classification.add_argument(
+        "--data", metavar="PATH", help=".npz with x and y, or a folder with a folder of images per class"
+    )
+    classification.add_argument(
+        "--preprocess", metavar="FILE.py:FUNCTION", help="PIL image to tensor, for image folders"
+    )
+    classification.add_argument("--batch-size", type=int, metavar="N")
+    shogi = parser.add_argument_group("shogi")
+    shogi.add_argument("--strategy", choices=[each.value for each in ShogiStrategy])
+    shogi.add_argument("--opponent-type", choices=[each.value for each in OpponentType])
+    shogi.add_argument("--opponent-checkpoint", metavar="FILE")
+    shogi.add_argument("--num-games", type=int, metavar="N")
+    shogi.add_argument("--max-moves", type=int, metavar="PLIES")
+    shogi.add_argument("--opening-plies", type=int, metavar="PLIES")
+    shogi.add_argument("--action-perspective", choices=[each.value for each in ActionPerspective])
+    parser.set_defaults(run=_run, parser=parser)
+
+
+def _run(options: argparse.Namespace, _parser: argparse.ArgumentParser) -> int:
+    parser: argparse.ArgumentParser = options.parser
+    if options.task is not None:
+        if options.checkpoint or options.suite:
+            parser.error("--task names the whole task: drop --checkpoint and --suite")
+        port = EVALUATOR_PORT if options.port is None else options.port
+        code: int = load(_MODULE).evaluate_task_file(options.task, port=port)
+    else:
+        if options.checkpoint is None or options.suite is None:
+            parser.error("name --task FILE, or --checkpoint FILE and --suite NAME")
+        try:
+            task = task_of(options)
+        except ValidationError as error:
+            parser.error("; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()))
+        except ValueError as error:
+            parser.error(str(error))
+        code = load(_MODULE).evaluate(task, port=options.port)
+    load(_RUNNER).exit_now(code)
+    return code
+
+
+def task_of(options: argparse.Namespace) -> EvaluationTask:
+    """The task that the flags describe.
+
+    A file named on the command line lies anywhere, while a suite names what it reads below its inputs: so the file's
+    directory becomes an input.
+    """
+    inputs: dict[str, str] = {}
+
+    def below(name: str, path: str) -> str:
+        resolved = Path(path).absolute()
+        if resolved.is_dir():
+            inputs[name] = str(resolved)
+            return name
+        inputs[name] = str(resolved.parent)
+        return f"{name}/{resolved.name}"
+
+    def entry_point(name: str, text: str) -> str:
+        place, _, function = text.rpartition(":")
+        return f"{below(name, place)}:{function}" if place.endswith(".py") else text
+
+    suite: dict[str, Any]
+    match options.suite:
+        case "command":
+            if not options.command:
+                raise ValueError(
+                    "--suite command needs a program after --: hantei evaluate ... --suite command -- python3 score.py"
+                )
+            suite = {"argv": options.command}
+        case "classification":
+            if options.model is None or options.data is None:
+                raise ValueError("--suite classification needs --model FILE.py:FUNCTION and --data PATH")
+            suite = {
+                "model": entry_point("model", options.model),
+                "data": below("data", options.data),
+                "preprocess": entry_point("preprocess", options.preprocess) if options.preprocess else None,
+                "batch_size": options.batch_size,
+            }
+        case _:
+            opponent = {
+                "type": options.opponent_type,
+                "checkpoint": below("opponent", options.opponent_checkpoint) if options.opponent_checkpoint else None,
+            }
+            suite = {
+                "strategy": options.strategy,
+                "opponent": _given(opponent),
+                "num_games": options.num_games,
+                "max_moves": options.max_moves,
+                "opening_plies": options.opening_plies,
+                "action_perspective": options.action_perspective,
+            }
+    if options.command and options.suite != "command":
+        raise ValueError("only --suite command takes a program after --")
+    is_uri = "://" in options.checkpoint
+    return EvaluationTask.model_validate(
+        {
+            "checkpoint": {"uri": options.checkpoint} if is_uri else {"path": str(Path(options.checkpoint).absolute())},
+            "training_step": options.training_step,
+            "inputs": [{"name": name, "path": path} for name, path in inputs.items()],
+            "suite": {options.suite: _given(suite)},
+            "seed": options.seed,
+            # A laptop's GPU is used when there is one.
+            "limits": _given({"run_seconds": options.run_seconds, "gpus": 1, "allow_cpu": True}),
+            "output_directory": str(Path(options.output_dir).absolute()) if options.output_dir else None,
+            "wandb": {"project": options.wandb_project, "mode": options.wandb_mode} if options.wandb_project else None,
+        }
+    )
+
+
+def _given(values: dict[str, Any]) -> dict[str, Any]:
+    """What was named on the command line: everything else keeps the contract's default."""
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,1 @@
+"""Where readings and results go: Prometheus and W&B."""

@@ -1,0 +1,173 @@
+"""The loop round a suite, from the task to the exit code."""
+
+import errno
+import logging
+import traceback
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from pydantic import ValidationError
+
+from hantei_api.metrics import Metric
+from hantei_api.names import EVALUATOR_PORT
+from hantei_api.reasons import Reason
+from hantei_api.result import EvaluationResult
+from hantei_api.task import EvaluationTask
+from hantei_evaluator.run.children import adopt_orphans, kill_descendants
+from hantei_evaluator.run.deadline import Deadline
+from hantei_evaluator.run.device import choose
+from hantei_evaluator.run.errors import EvaluationError
+from hantei_evaluator.run.finish import Finisher
+from hantei_evaluator.run.inputs import gather
+from hantei_evaluator.run.logtail import LogTail, set_up_logging
+from hantei_evaluator.run.publish import write_termination_message
+from hantei_evaluator.run.resources import ResourceSampler
+from hantei_evaluator.run.samples import SampleWriter
+from hantei_evaluator.run.server import serve
+from hantei_evaluator.run.session import Ending, Session
+from hantei_evaluator.run.task import describe, pod_age_seconds, read_task
+from hantei_evaluator.run.watchdog import SignalPipe, Watchdog
+from hantei_evaluator.suites.protocol import Context, Outcome, Suite
+
+if TYPE_CHECKING:
+    import torch
+
+SUITES = "hantei.suites"
+logger = logging.getLogger(__name__)
+
+
+def evaluate_task_file(path: Path, *, port: int | None = EVALUATOR_PORT) -> int:
+    """Evaluate the task that the operator handed over, and return the exit code."""
+    signals, log_tail = SignalPipe(), LogTail()
+    set_up_logging(log_tail)
+    try:
+        task = read_task(path)
+    except EvaluationError as error:
+        logger.error("%s", error)  # noqa: TRY400  # the message says it all
+        write_termination_message(_refused(error))
+        return error.exit_code
+    return _run(task, signals, log_tail, elapsed_seconds=pod_age_seconds(path), port=port)
+
+
+def evaluate(task: EvaluationTask, *, port: int | None = None) -> int:
+    """Evaluate a task on this machine, and return the exit code."""
+    signals, log_tail = SignalPipe(), LogTail()
+    set_up_logging(log_tail)
+    return _run(task, signals, log_tail, elapsed_seconds=0.0, port=port)
+
+
+def _run(
+    task: EvaluationTask, signals: SignalPipe, log_tail: LogTail, *, elapsed_seconds: float, port: int | None
+) -> int:
+    session = Session(task, Deadline(task.limits, elapsed_seconds), log_tail)
+    samples = SampleWriter(session.output, session.progress)
+    finisher = Finisher(session, samples)
+    Watchdog(session, finisher, signals).start()
+    adopt_orphans()
+    with ExitStack() as stack:
+        try:
+            if port is not None:
+                stack.enter_context(serve(session, port))
+            ending = _evaluate(session, samples, finisher)
+        except BaseException as error:  # noqa: BLE001  # every end has a reason and a message
+            ending = failure(error)
+        session.claim_end()
+        kill_descendants()
+        return finisher.finish(ending)
+
+
+def _evaluate(session: Session, samples: SampleWriter, finisher: Finisher) -> Ending:
+    task = session.task
+    finisher.write_interim()
+    checkpoint, session.checkpoint_sha256, inputs = gather(task, session.scratch)
+    in_child = task.suite.command is not None
+    session.device = choose(task.limits, in_child=in_child)
+    suite = load_suite(task.suite.name)
+    session.resources = ResourceSampler(session.device)
+    session.resources.start()
+    work = session.scratch / "work"
+    work.mkdir()
+    context = Context(
+        task=task,
+        checkpoint=checkpoint,
+        inputs=inputs,
+        scratch=work,
+        device=cast("torch.device", None) if in_child else _torch_device(session.device.kind),
+        stop=session.deadline,
+        recorder=samples,
+    )
+    logger.info("Evaluating %s with the %s suite on %s", checkpoint, task.suite.name, session.device.name)
+    suite.load(context)
+    session.stall_applies = suite.reports_progress
+    session.start_evaluating()
+    return judge(suite.evaluate(context), session.deadline)
+
+
+def load_suite(name: str) -> Suite:
+    """The suite of that name, from the entry points ``hantei.suites``; raises InvalidTask when there is none."""
+    found = entry_points(group=SUITES, name=name)
+    if not found:
+        installed = ", ".join(sorted(point.name for point in entry_points(group=SUITES))) or "none"
+        raise EvaluationError(Reason.INVALID_TASK, f"suite: {name} is not installed in this image; it has {installed}.")
+    return cast("Suite", next(iter(found)).load()())
+
+
+def judge(outcome: Outcome, deadline: Deadline) -> Ending:
+    """What an outcome means: success must carry evidence, and partial results say so."""
+    problem = _without_evidence(outcome.metrics)
+    partial = not outcome.complete or deadline.signalled
+    if partial and not deadline.requested():
+        return Ending(Reason.EVALUATOR_ERROR, "The suite stopped before all samples were done, and nothing told it to.")
+    if partial:
+        metrics = [] if problem else outcome.metrics
+        return Ending(deadline.reason(), deadline.describe(), metrics, outcome.complete, outcome.versions)
+    if problem:
+        return Ending(Reason.METRICS_UNAVAILABLE, problem, versions=outcome.versions)
+    return Ending(Reason.COMPLETED, "", outcome.metrics, complete=True, versions=outcome.versions)
+
+
+def failure(error: BaseException) -> Ending:
+    """What an exception means; anything unforeseen is logged with its traceback."""
+    if isinstance(error, EvaluationError):
+        return Ending(error.reason, str(error))
+    logger.error("%s", "".join(traceback.format_exception(error)).rstrip())
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        where = f" ({error.filename})" if error.filename else ""
+        return Ending(
+            Reason.STORAGE_FULL, f"No space is left on the device{where}: raise spec.resources.ephemeralStorage."
+        )
+    if isinstance(error, ValidationError) and error.title == Metric.__name__:
+        return Ending(Reason.METRICS_UNAVAILABLE, f"The suite measured no usable metric: {describe(error)}.")
+    return Ending(Reason.EVALUATOR_ERROR, f"{type(error).__name__}: {error}"[:1024])
+
+
+def _without_evidence(metrics: list[Metric]) -> str:
+    if not metrics:
+        return "The evaluation ended without any metric."
+    names = [metric.name for metric in metrics]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    return f"Metrics are named twice: {', '.join(twice[:5])}." if twice else ""
+
+
+def _torch_device(kind: str) -> "torch.device":
+    import torch  # noqa: PLC0415  # seconds to import
+
+    return torch.device(kind)
+
+
+def _refused(error: EvaluationError) -> EvaluationResult:
+    now = datetime.now(UTC)
+    return EvaluationResult(
+        namespace="",
+        run="",
+        attempt=1,
+        suite="",
+        reason=error.reason,
+        message=str(error)[:2048],
+        complete=False,
+        started_at=now,
+        finished_at=now,
+    )

@@ -1,0 +1,104 @@
+"""Publishes how the evaluation ended: files, W&B, and last the termination message."""
+
+import logging
+import threading
+import time
+
+from hantei_api.reasons import Reason
+from hantei_api.result import EvaluationResult, WandbOutcome
+from hantei_evaluator.export.wandb import log_to_wandb
+from hantei_evaluator.run.publish import write_result, write_termination_message
+from hantei_evaluator.run.samples import SampleWriter
+from hantei_evaluator.run.session import Ending, Session
+
+logger = logging.getLogger(__name__)
+
+
+class Finisher:
+    """Publishes once, and can be cut short by the watchdog."""
+
+    def __init__(self, session: Session, samples: SampleWriter) -> None:
+        self._session = session
+        self._samples = samples
+        self._latest: EvaluationResult | None = None
+        self._message_claim = threading.Lock()
+
+    def finish(self, ending: Ending) -> int:
+        """Publish the ending and return the exit code. The session's end must have been claimed."""
+        session = self._session
+        result = self._latest = session.result(ending)
+        self._samples.close()
+        result = self._latest = self._write(result)
+        if session.task.wandb is not None:
+            result = self._latest = result.model_copy(update={"wandb": self._wandb(result)})
+            result = self._write(result)
+        if session.deadline.signalled and result.reason is Reason.COMPLETED:
+            # Exit 0 after SIGTERM would let a Job count an evicted pod as done.
+            update = {"reason": session.deadline.reason(), "message": session.deadline.describe()}
+            result = self._write(result.model_copy(update=update))
+        return self._hand_over(result)
+
+    def give_up(self) -> int:
+        """Publishing took too long: hand over what is known, and return the exit code."""
+        result = self._latest
+        if result is None:
+            raise RuntimeError("publishing has not begun")
+        if self._session.deadline.signalled and result.reason is Reason.COMPLETED:
+            result = result.model_copy(
+                update={"reason": self._session.deadline.reason(), "message": self._session.deadline.describe()}
+            )
+        if self._session.output is not None and result.published is None:
+            result = result.model_copy(
+                update={
+                    "published": False,
+                    "publish_message": f"Writing to {self._session.output} did not end within "
+                    f"{self._elapsed():.1f} s (publishSeconds {self._session.task.limits.publish_seconds:g}).",
+                }
+            )
+        return self._hand_over(result)
+
+    def write_interim(self) -> None:
+        """Mark the output as incomplete from the start: a process that is killed can't do so any more."""
+        ending = Ending(
+            reason=Reason.POD_LOST, message="The evaluation was still running when this was written, or it was killed."
+        )
+        self._write(self._session.result(ending))
+
+    def _write(self, result: EvaluationResult) -> EvaluationResult:
+        output = self._session.output
+        if output is None:
+            return result
+        timings = result.timings.model_copy(update={"publish_seconds": round(self._elapsed(), 3)})
+        published = result.model_copy(
+            update={"published": not self._samples.error, "publish_message": self._samples.error, "timings": timings}
+        )
+        try:
+            write_result(output, published)
+        except OSError as error:
+            message = f"{error.strerror}: {error.filename or output}"[:512]
+            logger.warning("The result can't be written: %s", message)
+            return result.model_copy(update={"published": False, "publish_message": message, "timings": timings})
+        return published
+
+    def _wandb(self, result: EvaluationResult) -> WandbOutcome:
+        session = self._session
+        if session.deadline.signalled:
+            return WandbOutcome(synced=False, message="The evaluator was stopped before it logged to W&B.")
+        return log_to_wandb(
+            session.task,
+            result,
+            directory=session.output or session.scratch,
+            deadline=lambda: session.deadline.publish_end(session.publish_started) - time.monotonic(),
+        )
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._session.publish_started if self._session.publish_started else 0.0
+
+    def _hand_over(self, result: EvaluationResult) -> int:
+        if not self._message_claim.acquire(blocking=False):
+            threading.Event().wait()
+        write_termination_message(result)
+        self._session.remove_scratch()
+        log = logger.info if result.reason is Reason.COMPLETED else logger.error
+        log("%s: %s", result.reason.value, result.message or "the evaluation is done")
+        return result.exit_code

@@ -1,0 +1,126 @@
+"""Ends an evaluation that does not end by itself: a forward pass that hangs, a child that won't go, a stalled loop."""
+
+import faulthandler
+import logging
+import os
+import select
+import signal
+import socket
+import tempfile
+import threading
+import time
+
+from typing_extensions import override
+
+from hantei_api.reasons import Reason
+from hantei_evaluator.run.children import kill_descendants
+from hantei_evaluator.run.finish import Finisher
+from hantei_evaluator.run.session import Ending, Phase, Session
+
+OVERRUN_SECONDS = 3.0
+"""A loop that was told to stop has this long to come back; the grace period of 5 s covers it and the flush."""
+_TICK_SECONDS = 0.2
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+logger = logging.getLogger(__name__)
+
+
+class SignalPipe:
+    """SIGTERM and SIGINT as bytes on a socket: readable at once, even while the main thread is inside C code."""
+
+    def __init__(self) -> None:
+        self.receiver, self._sender = socket.socketpair()
+        self.receiver.settimeout(0)
+        self._sender.settimeout(0)
+        signal.set_wakeup_fd(self._sender.fileno(), warn_on_full_buffer=False)
+        for signum in _STOP_SIGNALS:
+            signal.signal(signum, lambda _signum, _frame: None)
+        os.register_at_fork(after_in_child=_forget_handlers)
+
+    def received(self, timeout_seconds: float) -> bool:
+        """Wait, and tell whether a stop signal came."""
+        readable, _, _ = select.select([self.receiver], [], [], timeout_seconds)
+        return bool(readable) and any(signum in _STOP_SIGNALS for signum in self.receiver.recv(64))
+
+
+class Watchdog(threading.Thread):
+    """Watches the deadline, the stop signals, the stall clock and publishing."""
+
+    def __init__(self, session: Session, finisher: Finisher, signals: SignalPipe) -> None:
+        super().__init__(name="watchdog", daemon=True)
+        self._session = session
+        self._finisher = finisher
+        self._signals = signals
+
+    @override
+    def run(self) -> None:
+        """Watch until the process ends."""
+        while True:
+            if self._signals.received(_TICK_SECONDS):
+                self._session.deadline.signal()
+            if self._session.phase is Phase.PUBLISHING:
+                self._watch_publishing()
+            else:
+                self._watch_evaluation()
+
+    def _watch_evaluation(self) -> None:
+        session, deadline = self._session, self._session.deadline
+        # While loading there is nothing to hand over, and the suite does not ask.
+        patience = 0.0 if session.phase is Phase.LOADING else OVERRUN_SECONDS
+        if deadline.requested() and deadline.overrun_seconds() >= patience:
+            message = deadline.describe()
+            if session.phase is Phase.LOADING:
+                message += " It was still loading."
+            elif not session.stall_applies:
+                message += " Its processes were killed."
+            else:
+                message += (
+                    f" Its loop did not come back within {OVERRUN_SECONDS:g} s, so that only its samples are kept."
+                )
+            self._end(Ending(reason=deadline.reason(), message=message))
+        elif session.stalled:
+            logger.error("Stacks of all threads, the main thread's last:\n%s", _stacks())
+            limit = session.task.limits.stall_seconds
+            self._end(
+                Ending(
+                    reason=Reason.HUNG,
+                    message=f"No progress for more than stallSeconds ({limit:g} s), at {session.progress.snapshot().text} samples. "
+                    "The stacks are in the log tail.",
+                )
+            )
+
+    def _end(self, ending: Ending) -> None:
+        """Publish from another thread, so that this one can cut it short."""
+        self._session.claim_end()
+        threading.Thread(target=self._publish_and_exit, args=(ending,), name="finish", daemon=True).start()
+
+    def _publish_and_exit(self, ending: Ending) -> None:
+        kill_descendants()
+        exit_now(self._finisher.finish(ending))
+
+    def _watch_publishing(self) -> None:
+        session = self._session
+        if time.monotonic() >= session.deadline.publish_end(session.publish_started):
+            kill_descendants()
+            exit_now(self._finisher.give_up())
+
+
+def exit_now(code: int) -> None:
+    """End the process, whatever threads still run."""
+    logging.shutdown()
+    os._exit(code)
+
+
+def _stacks() -> str:
+    with tempfile.TemporaryFile("w+") as file:
+        faulthandler.dump_traceback(file, all_threads=True)
+        file.seek(0)
+        stacks = file.read().split("\n\n")
+    main = f"0x{threading.main_thread().ident:016x}"
+    return "\n\n".join(sorted(stacks, key=lambda stack: main in stack.partition("\n")[0]))
+
+
+def _forget_handlers() -> None:
+    """A forked worker that is terminated must not look like our own end."""
+    signal.set_wakeup_fd(-1)
+    for signum in _STOP_SIGNALS:
+        signal.signal(signum, signal.SIG_DFL)
