@@ -52,7 +52,7 @@ Quantity = Annotated[
             "maxLength": 32,
             "x-kubernetes-validations": [
                 cel(
-                    "type(self) == int ? int(self) > 0 : (isQuantity(string(self)) && quantity(string(self)).sign() > 0)",
+                    "type(self) == int ? int(self) > 0 : (isQuantity(string(self)) && quantity(string(self)).isGreaterThan(quantity('0')))",
                     "must be a positive Kubernetes quantity, for example 500m, 2 or 8Gi",
                 )
             ],
