@@ -140,6 +140,12 @@ class ResultsLocation(Output):
 class RunStatus(Output):
     """What became of a run."""
 
+    suite: Identifier | None = Field(default=None, description="The suite that spec.suite sets, for kubectl get.")
+    gpus: int | None = Field(
+        default=None,
+        ge=0,
+        description="The GPUs that the run asks for, spec.resources.gpus or its default, for kubectl get.",
+    )
     phase: Phase = Field(
         default=Phase.PENDING, description="Pending, Queued, Starting, Running, Publishing, Succeeded or Failed."
     )
