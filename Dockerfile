@@ -24,13 +24,19 @@ RUN --mount=type=secret,id=ca,target=/run/ca.crt --mount=type=cache,target=/tmp/
  && /opt/installer/bin/pip install --disable-pip-version-check -r /tmp/lock/build.txt
 COPY --chmod=755 hack/image-install /opt/installer/bin/image-install
 
-FROM installer AS wheel
+# Our code, one wheel per image: a change to the operator leaves the evaluator's image as it was.
+FROM installer AS sources
 WORKDIR /src
-COPY pyproject.toml README.md LICENSE* ./
+COPY pyproject.toml README.md LICENSE ./
 COPY api api
-COPY operator operator
-COPY evaluator evaluator
 COPY cli cli
+
+FROM sources AS operator-wheel
+COPY operator operator
+RUN /opt/installer/bin/pip wheel --no-deps --no-build-isolation --no-index --wheel-dir /wheels .
+
+FROM sources AS evaluator-wheel
+COPY evaluator evaluator
 RUN /opt/installer/bin/pip wheel --no-deps --no-build-isolation --no-index --wheel-dir /wheels .
 
 FROM base AS operator
@@ -39,7 +45,7 @@ COPY hack/lock/operator.txt /opt/hantei/lock/
 RUN --mount=from=installer,source=/opt/installer,target=/opt/installer \
     --mount=type=secret,id=ca,target=/run/ca.crt --mount=type=cache,target=/tmp/.cache/pip \
     /opt/installer/bin/image-install -r /opt/hantei/lock/operator.txt
-RUN --mount=from=installer,source=/opt/installer,target=/opt/installer --mount=from=wheel,source=/wheels,target=/wheels \
+RUN --mount=from=installer,source=/opt/installer,target=/opt/installer --mount=from=operator-wheel,source=/wheels,target=/wheels \
     /opt/installer/bin/image-install --no-index /wheels/*.whl
 LABEL org.opencontainers.image.title=hantei-operator org.opencontainers.image.licenses=Apache-2.0 \
       org.opencontainers.image.base.name=${BASE}
@@ -57,7 +63,7 @@ COPY hack/lock/evaluator.txt /opt/hantei/lock/
 RUN --mount=from=installer,source=/opt/installer,target=/opt/installer \
     --mount=type=secret,id=ca,target=/run/ca.crt --mount=type=cache,target=/tmp/.cache/pip \
     /opt/installer/bin/image-install -r /opt/hantei/lock/evaluator.txt
-RUN --mount=from=installer,source=/opt/installer,target=/opt/installer --mount=from=wheel,source=/wheels,target=/wheels \
+RUN --mount=from=installer,source=/opt/installer,target=/opt/installer --mount=from=evaluator-wheel,source=/wheels,target=/wheels \
     /opt/installer/bin/image-install --no-index /wheels/*.whl
 LABEL org.opencontainers.image.title=hantei-evaluator org.opencontainers.image.licenses=Apache-2.0 \
       org.opencontainers.image.base.name=${BASE}
