@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Copy an image archive from stdin to stdout without the blobs a node holds already.
 
 ``docker save`` always writes every layer, gigabytes of PyTorch among them, and importing those again takes minutes.
