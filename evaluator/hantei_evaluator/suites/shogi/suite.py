@@ -1,0 +1,129 @@
+"""The shogi suite: games of a checkpoint against one opponent."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from hantei_api.metrics import Metric
+from hantei_api.reasons import Reason
+from hantei_api.suites import OpponentType
+from hantei_api.suites import ShogiSuite as ShogiSpec
+from hantei_evaluator.run.errors import EvaluationError
+from hantei_evaluator.statistics.games import elo_difference, paired_score
+from hantei_evaluator.statistics.intervals import proportion_standard_error, standard_error
+from hantei_evaluator.suites.protocol import Context, Outcome
+from hantei_evaluator.suites.shogi import rules
+from hantei_evaluator.suites.shogi.match import FinishedGame, Result, Settings, pairings, play
+from hantei_evaluator.suites.shogi.network import load_network
+from hantei_evaluator.suites.shogi.players import HeuristicPlayer, NetworkPlayer, Player, RandomPlayer
+
+
+class ShogiSuite:
+    """Plays ``suite.shogi`` of a task; see ``hantei_evaluator.suites.protocol.Suite``."""
+
+    reports_progress: ClassVar[bool] = True
+
+    def __init__(self) -> None:
+        self._agent: Player | None = None
+        self._opponent: Player | None = None
+
+    def load(self, context: Context) -> None:
+        """Read the checkpoint, and the opponent's if it has one."""
+        spec = _spec(context)
+        if spec.max_moves <= spec.opening_plies:
+            raise EvaluationError(
+                Reason.INVALID_TASK,
+                f"suite.shogi.maxMoves is {spec.max_moves} plies, which must be more than openingPlies "
+                f"({spec.opening_plies}): raise maxMoves or lower openingPlies.",
+            )
+        self._agent = NetworkPlayer(
+            load_network(context.checkpoint, context.device),
+            context.device,
+            perspective=spec.action_perspective,
+            max_moves=spec.max_moves,
+        )
+        self._opponent = _opponent(context, spec)
+
+    def evaluate(self, context: Context) -> Outcome:
+        """Play all games, or those that end before the stop."""
+        spec = _spec(context)
+        if self._agent is None or self._opponent is None:
+            raise RuntimeError("load() comes before evaluate()")
+        finished: list[FinishedGame] = []
+
+        def keep_going() -> bool:
+            # Games can end minutes apart; every ply is a sign of life.
+            context.recorder.progress(len(finished), spec.num_games)
+            return not context.stop.requested()
+
+        settings = Settings(seed=context.task.seed, opening_plies=spec.opening_plies, max_moves=spec.max_moves)
+        games = play(pairings(spec.num_games), self._agent, self._opponent, settings, keep_going=keep_going)
+        for game in games:
+            finished.append(game)
+            context.recorder.sample(_sample(game))
+            context.recorder.progress(len(finished), spec.num_games)
+        return Outcome(
+            metrics=metrics(finished),
+            complete=len(finished) == spec.num_games,
+            versions={"open_spiel": rules.engine_version()},
+        )
+
+
+def _spec(context: Context) -> ShogiSpec:
+    spec = context.task.suite.shogi
+    if spec is None:
+        raise EvaluationError(Reason.INVALID_TASK, "suite.shogi is not set: name it, or start the suite that is.")
+    return spec
+
+
+def _opponent(context: Context, spec: ShogiSpec) -> Player:
+    match spec.opponent.type:
+        case OpponentType.RANDOM:
+            return RandomPlayer()
+        case OpponentType.HEURISTIC:
+            return HeuristicPlayer()
+        case OpponentType.CHECKPOINT:
+            return NetworkPlayer(
+                load_network(context.inputs / Path(spec.opponent.checkpoint or ""), context.device),
+                context.device,
+                perspective=spec.opponent.action_perspective,
+                max_moves=spec.max_moves,
+            )
+
+
+def _sample(game: FinishedGame) -> dict[str, object]:
+    return {
+        "sampleId": game.pairing.sample_id,
+        "pair": game.pairing.pair,
+        "colour": game.pairing.colour.value,
+        "outcome": game.result.value,
+        "score": game.score,
+        "termination": game.termination.value,
+        "plies": len(game.moves),
+        "opening": game.opening,
+        "moves": game.moves,
+    }
+
+
+def metrics(games: Sequence[FinishedGame]) -> list[Metric]:
+    """What the games say about the agent, the most important first; nothing without games."""
+    n = len(games)
+    if n == 0:
+        return []
+    # Games end in an order that depends on how they ran; sums of floats shall not.
+    games = sorted(games, key=lambda game: game.pairing.sample_id)
+    score, score_error = paired_score(
+        np.array([game.score for game in games]), np.array([game.pairing.pair for game in games])
+    )
+    found = [Metric(name="score", value=score, stderr=score_error, n=n)]
+    for name, result in (("win_rate", Result.WIN), ("loss_rate", Result.LOSS), ("draw_rate", Result.DRAW)):
+        count = sum(game.result is result for game in games)
+        found.append(Metric(name=name, value=count / n, stderr=proportion_standard_error(count, n), n=n))
+    elo = elo_difference(score, score_error)
+    if elo is not None:
+        found.append(Metric(name="elo_difference", value=elo[0], stderr=elo[1], n=n))
+    plies = np.array([len(game.moves) for game in games], dtype=np.float64)
+    found.append(Metric(name="average_plies", value=float(plies.mean()), stderr=standard_error(plies), n=n))
+    return found
