@@ -30,9 +30,11 @@ logged() {
   return "$rc"
 }
 
-# At exit: what failed, where, and the end of its log
+# At exit: what failed, where, and the end of its log. A failing function exits with its output still redirected: speak on the first stderr.
+exec 8>&2
 report_failure() {
   local rc=$?
+  exec 2>&8
   [ "$rc" -ne 0 ] || return 0
   [ -z "$LOG" ] || { tail -n 25 "$LOG" >&2; say "whole log: $LOG"; }
   [ ${#STEPS[@]} -eq 0 ] || say "failed (exit $rc) in: $(IFS='>'; printf '%s' "${STEPS[*]}")"
@@ -42,7 +44,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 # One lab command at a time per cache. The kernel drops the lock with the last process that holds it,
-# so an interrupted run leaves none behind; what outlives us (dockerd) must be started with 9>&-.
+# so an interrupted run leaves none behind; what outlives us (dockerd) must be started with 8>&- 9>&-.
 take_lock() {
   exec 9>"$CACHE/lock"
   flock -n 9 && return

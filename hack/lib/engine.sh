@@ -30,9 +30,9 @@ need_buildx() {
 start_engine() {
   [ -e /var/lib/docker ] || touch "$CACHE/made-var-lib-docker"
   say "starting dockerd ($CACHE/log/dockerd)"
-  # its own session, and without our lock: it outlives this command
+  # its own session, and without our files open: it outlives this command
   as_root env PATH="$PATH" setsid nohup "$BIN/dockerd" --feature containerd-snapshotter=false \
-    --userland-proxy-path "$BIN/docker-proxy" >"$CACHE/log/dockerd" 2>&1 </dev/null 9>&- &
+    --userland-proxy-path "$BIN/docker-proxy" >"$CACHE/log/dockerd" 2>&1 </dev/null 8>&- 9>&- &
   local _
   for _ in $(seq 120); do
     docker info >/dev/null 2>&1 && return
