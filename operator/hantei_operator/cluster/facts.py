@@ -1,0 +1,137 @@
+"""From raw bodies to the frozen facts that decisions look at. Nothing else reads raw bodies."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import ValidationError
+
+from hantei_api.names import ATTEMPT_LABEL, CONTAINER_NAME, RUN_UID_LABEL
+from hantei_api.spec import EvaluationRunSpec
+from hantei_api.status import RunStatus
+from hantei_operator.cluster.client import Body
+from hantei_operator.domain.facts import ContainerFacts, EventFacts, JobFacts, PodFacts, RunFacts, TerminatedFacts
+
+
+def run_facts(body: Body) -> RunFacts:
+    """An EvaluationRun. A spec that another version let in becomes ``spec_error``, never an exception."""
+    metadata = body["metadata"]
+    spec: EvaluationRunSpec | None = None
+    error = ""
+    try:
+        spec = EvaluationRunSpec.model_validate(body.get("spec", {}))
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        error = f"spec.{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+    return RunFacts(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        resource_version=metadata["resourceVersion"],
+        generation=metadata.get("generation", 1),
+        created_at=_required_time(metadata["creationTimestamp"]),
+        spec=spec,
+        spec_error=error,
+        status=RunStatus.model_validate(body.get("status") or {}),
+        deleting="deletionTimestamp" in metadata,
+    )
+
+
+def job_facts(body: Body) -> JobFacts:
+    """A Job."""
+    metadata = body["metadata"]
+    owner: Body = next((each for each in metadata.get("ownerReferences", []) if each.get("controller")), {})
+    true = {each["type"] for each in body.get("status", {}).get("conditions") or [] if each.get("status") == "True"}
+    return JobFacts(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        run_uid=owner.get("uid", ""),
+        attempt=_attempt(metadata),
+        created_at=_required_time(metadata["creationTimestamp"]),
+        deleting="deletionTimestamp" in metadata,
+        failed="Failed" in true,
+        complete="Complete" in true,
+    )
+
+
+def pod_facts(body: Body) -> PodFacts:
+    """A pod of an evaluation."""
+    metadata, spec, status = body["metadata"], body.get("spec", {}), body.get("status", {})
+    conditions = {each["type"]: each for each in status.get("conditions") or []}
+    scheduled, ready = conditions.get("PodScheduled", {}), conditions.get("Ready", {})
+    disruption = conditions.get("DisruptionTarget", {})
+    disrupted = disruption.get("status") == "True"
+    owner: Body = next((each for each in metadata.get("ownerReferences", []) if each.get("controller")), {})
+    return PodFacts(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        run_uid=metadata.get("labels", {}).get(RUN_UID_LABEL, ""),
+        attempt=_attempt(metadata),
+        job_uid=owner.get("uid", ""),
+        created_at=_required_time(metadata["creationTimestamp"]),
+        phase=status.get("phase", "Pending"),
+        reason=status.get("reason", ""),
+        message=status.get("message", ""),
+        node=spec.get("nodeName", ""),
+        scheduled_at=_time(scheduled.get("lastTransitionTime")) if scheduled.get("status") == "True" else None,
+        unschedulable=scheduled.get("message", "") if scheduled.get("status") == "False" else "",
+        started_at=_time(status.get("startTime")),
+        ready_at=_time(ready.get("lastTransitionTime")) if ready.get("status") == "True" else None,
+        deleting_since=_deleting_since(metadata),
+        disruption_reason=disruption.get("reason", "") if disrupted else "",
+        disruption_message=disruption.get("message", "") if disrupted else "",
+        active_deadline_seconds=spec.get("activeDeadlineSeconds"),
+        address=status.get("podIP", ""),
+        container=_container(status),
+    )
+
+
+def event_facts(body: Body) -> EventFacts:
+    """An Event, in its writer's words."""
+    return EventFacts(reason=body.get("reason", ""), message=body.get("message", ""))
+
+
+def _container(status: Body) -> ContainerFacts:
+    body: Body = next(
+        (each for each in status.get("containerStatuses") or [] if each.get("name") == CONTAINER_NAME), {}
+    )
+    state = body.get("state", {})
+    waiting, ended = state.get("waiting") or {}, state.get("terminated")
+    terminated = None
+    if ended is not None:
+        terminated = TerminatedFacts(
+            exit_code=ended.get("exitCode", 0),
+            reason=ended.get("reason", ""),
+            message=ended.get("message", ""),
+            started_at=_time(ended.get("startedAt")),
+            finished_at=_time(ended.get("finishedAt")),
+        )
+    return ContainerFacts(
+        waiting_reason=waiting.get("reason", ""),
+        waiting_message=waiting.get("message", ""),
+        running_since=_time((state.get("running") or {}).get("startedAt")),
+        terminated=terminated,
+        image=body.get("image", ""),
+        image_digest=body.get("imageID", ""),
+    )
+
+
+def _attempt(metadata: Body) -> int:
+    label = metadata.get("labels", {}).get(ATTEMPT_LABEL, "0")
+    return int(label) if label.isdecimal() else 0
+
+
+def _deleting_since(metadata: Body) -> datetime | None:
+    """deletionTimestamp is when the pod must be gone: the grace period lies before it."""
+    stamp = _time(metadata.get("deletionTimestamp"))
+    return stamp - timedelta(seconds=metadata.get("deletionGracePeriodSeconds") or 0) if stamp else None
+
+
+def _time(text: Any) -> datetime | None:
+    """A timestamp; the zero time, which the kubelet writes for a container that never started, is none."""
+    return _required_time(text) if text and not str(text).startswith("0001-") else None
+
+
+def _required_time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
