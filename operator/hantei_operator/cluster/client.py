@@ -72,8 +72,8 @@ def connect() -> Client:
     """
     configuration = kubernetes.client.Configuration(retries=False, connection_pool_maxsize=24)
     try:
-        kubernetes.config.load_incluster_config(configuration)
+        kubernetes.config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
     except kubernetes.config.ConfigException:
-        kubernetes.config.load_kube_config(client_configuration=configuration)
+        kubernetes.config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
     configuration.retries = False
     return Client(kubernetes.client.ApiClient(configuration))

@@ -42,7 +42,7 @@ class Unavailable(ApiError):  # noqa: N818
 
 
 class NotLeading(Exception):  # noqa: N818
-    """This process does not hold the Lease: it must not write."""
+    """The Lease is not held: nothing may be written."""
 
 
 def error_from(status: int, body: str) -> ApiError:

@@ -123,7 +123,7 @@ def _attempt(metadata: Body) -> int:
 
 
 def _deleting_since(metadata: Body) -> datetime | None:
-    """deletionTimestamp is when the pod must be gone: the grace period lies before it."""
+    """The deletionTimestamp is when the pod must be gone: the grace period lies before it."""
     stamp = _time(metadata.get("deletionTimestamp"))
     return stamp - timedelta(seconds=metadata.get("deletionGracePeriodSeconds") or 0) if stamp else None
 

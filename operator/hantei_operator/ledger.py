@@ -1,0 +1,50 @@
+"""Who holds a reservation and who waits for one, kept up to date from every change of a run."""
+
+from datetime import datetime
+
+from hantei_operator.domain.budgets import retry_at
+from hantei_operator.domain.facts import RunFacts
+from hantei_operator.domain.queue import Place, runs_ahead, slot_free
+
+Key = tuple[str, str]
+
+
+class Ledger:
+    """Reservations and the queue. They live in the runs' statuses; this only counts them."""
+
+    def __init__(self, max_concurrent: int) -> None:
+        self.max_concurrent = max_concurrent
+        self.reserved: set[Key] = set()
+        self._waiting: dict[Key, RunFacts] = {}
+
+    def note(self, key: Key, run: RunFacts | None) -> bool:
+        """Take in a run's new state; True when a reservation was given back."""
+        held = key in self.reserved
+        self.reserved.discard(key)
+        self._waiting.pop(key, None)
+        if run is None or run.deleting or run.status.finished:
+            return held
+        if run.status.attempts and run.status.attempts[-1].reason is None:
+            self.reserved.add(key)
+            return False
+        if run.spec is not None and not run.spec.suspend and not run.spec.cancel:
+            self._waiting[key] = run
+        return held
+
+    def look(self, run: RunFacts, now: datetime) -> tuple[bool, int]:
+        """Whether the run may reserve now, and how many are ahead of it. A run in its back-off keeps nobody waiting."""
+        ahead = runs_ahead(_place(run), (_place(each) for each in self._eligible(now)))
+        return slot_free(ahead, len(self.reserved), self.max_concurrent), ahead
+
+    def next_in_line(self, now: datetime) -> list[Key]:
+        """The runs that may reserve now, first come first."""
+        places = sorted(_place(each) for each in self._eligible(now))
+        free = max(0, self.max_concurrent - len(self.reserved))
+        return [(place.namespace, place.name) for place in places[:free]]
+
+    def _eligible(self, now: datetime) -> list[RunFacts]:
+        return [run for run in self._waiting.values() if (at := retry_at(run.status.attempts)) is None or at <= now]
+
+
+def _place(run: RunFacts) -> Place:
+    return Place(run.created_at, run.namespace, run.name)
