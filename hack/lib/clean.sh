@@ -9,8 +9,8 @@ clean() {
   stop_engine
   [ ! -s "$CACHE/packages" ] || say "Debian packages the lab installed, which stay: $(sort -u "$CACHE/packages" | tr '\n' ' ')"
   say "removing $CACHE and $LAB"
-  [ ! -d "$CACHE/tmp" ] || scratch_dir . >/dev/null
-  rm -rf --one-file-system "$LAB" "$CACHE"
+  unmount_below "$CACHE/tmp"
+  as_root rm -rf --one-file-system "$LAB" "$CACHE"
 }
 
 remove_images() {

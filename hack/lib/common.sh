@@ -54,11 +54,17 @@ take_lock() {
 
 # scratch_dir NAME: an empty directory of ours; what an interrupted run left in it is removed first
 scratch_dir() {
-  local dir=$CACHE/tmp/$1 mounted
-  while read -r mounted; do as_root umount -l "$mounted"; done < <(awk -v d="$dir/" 'index($2, d) == 1 {print $2}' /proc/mounts)
+  local dir=$CACHE/tmp/$1
+  unmount_below "$dir"
   as_root rm -rf --one-file-system "$dir"
   mkdir -p "$dir"
   printf '%s\n' "$dir"
+}
+
+# debootstrap, when it is killed, leaves /proc mounted
+unmount_below() {
+  local mounted
+  while read -r mounted; do as_root umount -l "$mounted"; done < <(awk -v d="$1/" 'index($2, d) == 1 {print $2}' /proc/mounts)
 }
 
 as_root() {
