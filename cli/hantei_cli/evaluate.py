@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from pydantic import ValidationError
 
@@ -141,6 +142,8 @@ def task_of(options: argparse.Namespace) -> EvaluationTask:
     is_uri = "://" in options.checkpoint
     return EvaluationTask.model_validate(
         {
+            # A W&B run is named by the uid: two evaluations on a laptop are two runs.
+            "run": {"uid": f"local-{uuid4().hex[:12]}"},
             "checkpoint": {"uri": options.checkpoint} if is_uri else {"path": str(Path(options.checkpoint).absolute())},
             "training_step": options.training_step,
             "inputs": [{"name": name, "path": path} for name, path in inputs.items()],

@@ -19,20 +19,21 @@ from hantei_evaluator.run.logtail import redact
 
 POLL_SECONDS = 0.2
 MESSAGE_CHARACTERS = 512
+_SCRATCH_VARIABLES = ("TMPDIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR")
 logger = logging.getLogger(__name__)
 
 
 def log_to_wandb(
-    task: EvaluationTask, result: EvaluationResult, *, directory: Path, deadline: Callable[[], float]
+    task: EvaluationTask, result: EvaluationResult, *, directory: Path, scratch: Path, deadline: Callable[[], float]
 ) -> WandbOutcome:
     """Log the result as a run of its own and say whether it reached the server.
 
-    ``directory`` takes W&B's files. ``deadline`` gives the seconds that are left, asked again and again.
+    ``directory`` takes W&B's run directory, ``scratch`` its other files. ``deadline`` gives the seconds that are left, asked again and again.
     Raises nothing: what goes wrong is in the outcome's message.
     """
     if task.wandb is None:
         raise ValueError("the task has no wandb")
-    outcome = _run_child(request(task, result, directory, deadline()), deadline)
+    outcome = _run_child(request(task, result, directory, deadline()), scratch, deadline)
     if not outcome.synced:
         logger.warning("W&B: %s", outcome.message)
     return outcome
@@ -78,13 +79,14 @@ def request(task: EvaluationTask, result: EvaluationResult, directory: Path, sec
     }
 
 
-def _run_child(body: dict[str, Any], deadline: Callable[[], float]) -> WandbOutcome:
+def _run_child(body: dict[str, Any], scratch: Path, deadline: Callable[[], float]) -> WandbOutcome:
     process = subprocess.Popen(  # our own module
         [sys.executable, "-m", "hantei_evaluator.export.wandb_child"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        env={**os.environ, **{name: str(scratch) for name in _SCRATCH_VARIABLES}},
         start_new_session=True,
     )
     text: str | None = json.dumps(body)

@@ -38,11 +38,9 @@ class Finisher:
             result = self._write(result.model_copy(update=update))
         return self._hand_over(result)
 
-    def give_up(self) -> int:
-        """Publishing took too long: hand over what is known, and return the exit code."""
-        result = self._latest
-        if result is None:
-            raise RuntimeError("publishing has not begun")
+    def give_up(self, ending: Ending) -> int:
+        """Publishing took too long: hand over what is known, or else ``ending``, and return the exit code."""
+        result = self._latest or self._session.result(ending)
         if self._session.deadline.signalled and result.reason is Reason.COMPLETED:
             result = result.model_copy(
                 update={"reason": self._session.deadline.reason(), "message": self._session.deadline.describe()}
@@ -88,6 +86,7 @@ class Finisher:
             session.task,
             result,
             directory=session.output or session.scratch,
+            scratch=session.scratch,
             deadline=lambda: session.deadline.publish_end(session.publish_started) - time.monotonic(),
         )
 

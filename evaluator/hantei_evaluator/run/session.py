@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from hantei_evaluator.run.resources import ResourceSampler
 
 MESSAGE_CHARACTERS = 2048
-LOG_TAIL_CHARACTERS = 2048
+MAX_VERSIONS = 16
 TRAINING_IMPACT_REASON = "not measured by a single evaluation"
 logger = logging.getLogger(__name__)
 
@@ -147,6 +147,7 @@ class Session:
         """The whole result of that ending, as of now."""
         run = self.task.run
         versions = {"hantei": version("hantei"), "python": python_version(), **ending.versions}
+        versions = {name[:256]: value[:256] for name, value in list(versions.items())[:MAX_VERSIONS]}
         failed = ending.reason is not Reason.COMPLETED
         readings = self.readings()
         return EvaluationResult(
@@ -170,11 +171,11 @@ class Session:
             sla=Sla.of(readings),
             timings=Timings(
                 load_seconds=round((self._ready or self._ended or time.monotonic()) - self._started, 3),
-                evaluate_seconds=round(self._evaluate_seconds(), 3),
+                evaluate_seconds=self._evaluate_seconds(),
             ),
             started_at=self._started_at,
             finished_at=datetime.now(UTC),
-            log_tail=self.log_tail.text()[-LOG_TAIL_CHARACTERS:] if failed else None,
+            log_tail=self.log_tail.text() if failed else None,
         )
 
     def remove_scratch(self) -> None:
@@ -184,4 +185,4 @@ class Session:
     def _evaluate_seconds(self) -> float:
         if self._ready is None:
             return 0.0
-        return (self._ended or time.monotonic()) - self._ready
+        return round((self._ended or time.monotonic()) - self._ready, 6)

@@ -101,7 +101,8 @@ class Watchdog(threading.Thread):
         session = self._session
         if time.monotonic() >= session.deadline.publish_end(session.publish_started):
             kill_descendants()
-            exit_now(self._finisher.give_up())
+            unknown = Ending(Reason.EVALUATOR_ERROR, "Publishing did not begin in time.")
+            exit_now(self._finisher.give_up(unknown))
 
 
 def exit_now(code: int) -> None:

@@ -55,13 +55,15 @@ class ClassificationSuite:
         if model is None or samples is None:
             raise RuntimeError("load comes before evaluate")
         total = len(samples.labels)
+        # NumPy's float64, and integers, become what the model computes in.
+        dtype = next((each.dtype for each in model.parameters() if each.is_floating_point()), torch.float32)
         predicted: list[Tensor] = []
         confidence: list[Tensor] = []
         cross_entropy: list[Tensor] = []
         outputs = done = 0
         while done < total and not context.stop.requested():
             stop = min(done + settings.batch_size, total)
-            logits = _logits(model, samples.batch(done, stop).to(context.device), stop - done)
+            logits = _logits(model, samples.batch(done, stop).to(context.device, dtype), stop - done)
             outputs = logits.shape[1]
             labels = torch.from_numpy(samples.labels[done:stop])
             _check_labels(labels, outputs)

@@ -33,9 +33,8 @@ class ArraySamples:
         return str(index)
 
     def batch(self, start: int, stop: int) -> Tensor:
-        """Floating point as it is, other numbers as float32."""
-        rows = torch.from_numpy(np.ascontiguousarray(self.x[start:stop]))
-        return rows if rows.is_floating_point() else rows.to(torch.float32)
+        """Rows as they are."""
+        return torch.from_numpy(np.ascontiguousarray(self.x[start:stop]))
 
 
 @dataclass(frozen=True)

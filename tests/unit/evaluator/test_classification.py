@@ -1,0 +1,178 @@
+"""The classification suite, in this process."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from hantei_api.reasons import Reason
+from hantei_api.task import EvaluationTask
+from hantei_evaluator.run.errors import EvaluationError
+from hantei_evaluator.suites.classification import ClassificationSuite
+from hantei_evaluator.suites.protocol import Context, Outcome
+
+MODEL = "import torch\ndef build():\n    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear({inputs}, 3))\n"
+
+
+class Recorder:
+    """Keeps what is recorded."""
+
+    def __init__(self) -> None:
+        self.samples: list[Mapping[str, Any]] = []
+        self.last: tuple[int, int | None] = (0, None)
+
+    def sample(self, record: Mapping[str, Any]) -> None:
+        self.samples.append(record)
+
+    def progress(self, done: int, total: int | None) -> None:
+        self.last = (done, total)
+
+
+class NeverStop:
+    """No deadline."""
+
+    def remaining_seconds(self) -> float:
+        return math.inf
+
+    def requested(self) -> bool:
+        return False
+
+
+def run(directory: Path, *, inputs: int = 4, **settings: Any) -> tuple[Outcome, Recorder]:
+    """Evaluate a linear model that always says class 0."""
+    (directory / "model.py").write_text(MODEL.format(inputs=inputs))
+    layer = nn.Linear(inputs, 3)
+    nn.init.zeros_(layer.weight)
+    layer.bias.data = torch.tensor([1.0, 0.0, 0.0])
+    checkpoint = directory / "checkpoint.pt"
+    if not checkpoint.exists():
+        torch.save({f"1.{name}": tensor for name, tensor in layer.state_dict().items()}, checkpoint)
+    suite = {"model": "in/model.py:build", "data": "in/data.npz", "batch_size": 2} | settings
+    task = EvaluationTask.model_validate({"checkpoint": {"path": str(checkpoint)}, "suite": {"classification": suite}})
+    inputs_directory = directory / "inputs"
+    inputs_directory.mkdir(exist_ok=True)
+    if not (inputs_directory / "in").exists():
+        (inputs_directory / "in").symlink_to(directory)
+    recorder = Recorder()
+    context = Context(task, checkpoint, inputs_directory, directory, torch.device("cpu"), NeverStop(), recorder)
+    loaded = ClassificationSuite()
+    loaded.load(context)
+    return loaded.evaluate(context), recorder
+
+
+def save(directory: Path, x: np.ndarray, y: np.ndarray, **more: Any) -> None:
+    np.savez(directory / "data.npz", x=x, y=y, **more)
+
+
+def test_metrics_and_samples_are_those_of_the_data(tmp_path: Path) -> None:
+    save(tmp_path, np.zeros((5, 4), np.uint8), np.array([0, 0, 0, 1, 2]))
+
+    outcome, recorder = run(tmp_path)
+
+    values = {metric.name: (metric.value, metric.n) for metric in outcome.metrics}
+    confidence = math.e / (math.e + 2)
+    assert outcome.complete
+    assert values["accuracy"] == (pytest.approx(0.6), 5)
+    assert values["cross_entropy"][0] == pytest.approx(-math.log(confidence) * 0.6 - math.log(1 / (math.e + 2)) * 0.4)
+    assert values["ece"][0] == pytest.approx(abs(0.6 - confidence))
+    assert values["accuracy/class_0"] == (1.0, 3)
+    assert values["accuracy/class_2"] == (0.0, 1)
+    assert all(metric.stderr for metric in outcome.metrics if metric.name.startswith("accuracy"))
+    assert recorder.last == (5, 5)
+    assert recorder.samples[3] == {
+        "sampleId": "3",
+        "label": 1,
+        "predicted": 0,
+        "correct": False,
+        "confidence": pytest.approx(confidence, abs=1e-6),
+    }
+
+
+def test_an_image_folder_names_its_classes(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        Image.new("RGB", (2, 2)).save(tmp_path / "images" / name / "1.png")
+
+    outcome, recorder = run(tmp_path, inputs=12, data="in/images")
+
+    assert [metric.name for metric in outcome.metrics[3:]] == ["accuracy/cat", "accuracy/dog"]
+    assert [sample["sampleId"] for sample in recorder.samples] == ["cat/1.png", "dog/1.png"]
+
+
+def test_only_the_first_samples_when_asked(tmp_path: Path) -> None:
+    save(tmp_path, np.zeros((5, 4)), np.zeros(5, int))
+
+    outcome, _ = run(tmp_path, max_samples=3, batch_size=256)
+
+    assert outcome.metrics[0].n == 3
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "words"),
+    [
+        (np.zeros((2, 4), np.float32), np.array([0, 3]), "label 3 lies outside the model's 3 outputs"),
+        (np.zeros((2, 4), np.float32), np.array([0, -1]), "label -1 lies outside"),
+        (np.zeros((2, 4), np.float32), np.array([0]), "x has shape (2, 4) and y (1,)"),
+        (np.zeros((0, 4), np.float32), np.array([], int), "empty"),
+        (np.zeros((2, 4), np.float32), np.array([0.0, 1.0]), "y has type float64"),
+        (np.array(["a", "b"]), np.array([0, 1]), "x has type <U1"),
+        (np.zeros((2, 5), np.float32), np.array([0, 1]), "batch of shape (2, 5)"),
+    ],
+)
+def test_data_that_do_not_fit_say_so_with_numbers(tmp_path: Path, x: np.ndarray, y: np.ndarray, words: str) -> None:
+    save(tmp_path, x, y)
+
+    with pytest.raises(EvaluationError) as raised:
+        run(tmp_path)
+
+    assert raised.value.reason is Reason.INVALID_TASK
+    assert words in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"model": "in/model.py:nothing"}, "model.py has no function nothing; it has build"),
+        ({"model": "in/none.py:build"}, "no file in/none.py below the inputs"),
+        ({"model": "no.such.module:build"}, "the image has no module no.such.module"),
+        ({"model": "os:getcwd"}, "returned a str"),
+        ({"data": "in/none.npz"}, "there is no none.npz"),
+        ({"data": "in/model.py"}, "model.py is no .npz file"),
+    ],
+)
+def test_settings_that_name_nothing_say_so(tmp_path: Path, settings: dict[str, Any], words: str) -> None:
+    save(tmp_path, np.zeros((1, 4)), np.zeros(1, int))
+
+    with pytest.raises(EvaluationError) as raised:
+        run(tmp_path, **settings)
+
+    assert raised.value.reason is Reason.INVALID_TASK
+    assert words in str(raised.value)
+
+
+def test_a_checkpoint_of_another_model_is_refused_whole(tmp_path: Path) -> None:
+    save(tmp_path, np.zeros((1, 4)), np.zeros(1, int))
+    torch.save({"1.weight": torch.zeros(3, 5), "extra": torch.zeros(1)}, tmp_path / "checkpoint.pt")
+
+    with pytest.raises(EvaluationError) as raised:
+        run(tmp_path)
+
+    assert raised.value.reason is Reason.CHECKPOINT_INVALID
+    assert "1 missing (1.bias)" in str(raised.value)
+    assert "1 not in the model (extra)" in str(raised.value)
+    assert "1.weight (3, 5) instead of (3, 4)" in str(raised.value)
+
+
+def test_outputs_that_are_not_finite_are_no_metrics(tmp_path: Path) -> None:
+    save(tmp_path, np.full((1, 4), np.nan), np.zeros(1, int))
+
+    with pytest.raises(EvaluationError) as raised:
+        run(tmp_path)
+
+    assert raised.value.reason is Reason.METRICS_UNAVAILABLE
