@@ -1,13 +1,14 @@
 """The chart as each supported Helm renders it."""
 
 import json
-import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from support.controlplane import binary
 
 CHART = Path(__file__).parents[2] / "charts" / "hantei"
 
@@ -19,9 +20,7 @@ class Helm:
     """One Helm binary."""
 
     def __init__(self, name: str) -> None:
-        path = shutil.which(name)
-        assert path, f"{name} is not on PATH: `hack/lab tools` builds it, `hack/lab env` says where"
-        self._binary = path
+        self._binary = binary(name)
 
     def template(self, **values: Any) -> subprocess.CompletedProcess[str]:
         """``helm template`` with top-level values; keys may be dotted with ``__``."""

@@ -15,19 +15,21 @@ RUNS_AND_WHAT_THEY_ARE_MADE_OF = {
     "/persistentvolumeclaims": "get",
     "/events": "create list",
 }
-LEADERSHIP = {"coordination.k8s.io/leases": "create get patch update"}
+LEADERSHIP = {"coordination.k8s.io/leases": "create", "coordination.k8s.io/leases/hantei": "get patch update"}
 VIEW = {"hantei.dev/evaluationruns": "get list watch", "hantei.dev/evaluationruns/status": "get list watch"}
 EDIT = {"hantei.dev/evaluationruns": "create delete deletecollection patch update"}
 
 
 def rights(role: dict[str, Any]) -> dict[str, str]:
-    """``group/resource`` to its verbs; anything else in a rule fails."""
+    """``group/resource``, and the object's name where there is one, to its verbs; anything else in a rule fails."""
     table: dict[str, set[str]] = {}
     for rule in role["rules"]:
-        assert set(rule) == {"apiGroups", "resources", "verbs"}
+        assert {"apiGroups", "resources", "verbs"} <= set(rule) <= {"apiGroups", "resources", "verbs", "resourceNames"}
+        names = [f"/{name}" for name in rule.get("resourceNames", ())] or [""]
         for group in rule["apiGroups"]:
             for resource in rule["resources"]:
-                table.setdefault(f"{group}/{resource}", set()).update(rule["verbs"])
+                for name in names:
+                    table.setdefault(f"{group}/{resource}{name}", set()).update(rule["verbs"])
     return {resource: " ".join(sorted(verbs)) for resource, verbs in table.items()}
 
 
