@@ -20,6 +20,7 @@ VOLUME = "/volume"
 FOLLOW_SECONDS = 480
 """Longer than a run's clocks (start and run 300 s, publishing 60 s) and a pull of the image from the node's disk."""
 
+PARTS = ("queued", "starting", "running", "publishing")
 START = time.monotonic()
 
 RESTRICTED = {
@@ -247,8 +248,8 @@ def show_verdict(body: dict[str, Any]) -> None:
         f"    versions    {', '.join(f'{key} {value}' for key, value in sorted(provenance.get('versions', {}).items()))}"
     )
     clocks, held = status.get("clocks", {}), status.get("gpuSeconds", {})
-    say(f"    clocks      {', '.join(f'{key} {value:.1f} s' for key, value in clocks.items())}")
-    say(f"    GPU-seconds {', '.join(f'{key} {value:.1f}' for key, value in held.items())}")
+    say(f"    clocks      {', '.join(f'{key} {clocks[key]:.1f} s' for key in PARTS if key in clocks)}")
+    say(f"    GPU-seconds {', '.join(f'{key} {held[key]:.1f}' for key in (*PARTS[1:], 'wasted') if key in held)}")
     if results := status.get("results"):
         say(
             f"    results     claim {results.get('claimName')}, {results.get('path')}, complete: {results.get('complete')}"
@@ -295,13 +296,13 @@ def main() -> None:
         say(indent(kubectl("get", "evaluationruns", "-o", "wide")))
     say(f"""
 Done in {time.monotonic() - START:.0f} s. Where to look next:
-  eval "$(hack/lab env)"                                      kubectl, helm and the cluster's KUBECONFIG
-  kubectl -n {NAMESPACE} get evaluationrun digits -o yaml         all of the verdict
-  kubectl -n {NAMESPACE} describe evaluationrun digits            its events
-  kubectl explain evaluationrun.spec                          the manual
-  examples/, docs/reasons.md                                  runs to copy from; every failure and its way out
-  make test                                                   the tests, on the same cluster
-  make clean                                                  removes everything that was made""")
+  eval "$(hack/lab env)"                                    kubectl, helm and the cluster's KUBECONFIG
+  kubectl -n {NAMESPACE} get evaluationrun digits -o yaml   all of the verdict
+  kubectl -n {NAMESPACE} describe evaluationrun digits      its events
+  kubectl explain evaluationrun.spec                        the manual
+  examples/, docs/reasons.md                                runs to copy from; every failure and its way out
+  make test                                                 the tests, on the same cluster
+  make clean                                                removes everything that was made""")
 
 
 if __name__ == "__main__":
