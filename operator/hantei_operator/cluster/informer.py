@@ -5,19 +5,20 @@ one state.
 """
 
 import asyncio
+import functools
 import json
 import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
-import urllib3
-
-from hantei_operator.cluster.errors import ApiError, Gone, Unavailable, error_of
-from hantei_operator.cluster.store import Entry, Key, OnChange, Store, entry_of
-from hantei_operator.cluster.transport import Body, Request, Resource, Transport
+from hantei_api.names import RUN_UID_LABEL
+from hantei_operator.cluster.client import Body, Client, Stream
+from hantei_operator.cluster.errors import ApiError, Gone, error_from
+from hantei_operator.cluster.paths import RUNS, path
+from hantei_operator.cluster.store import Entry, OnChange, Store, entry_of
 
 logger = logging.getLogger(__name__)
 
@@ -28,9 +29,10 @@ LIST_TIMEOUT_SECONDS = 30.0
 WATCH_SECONDS = 290
 SILENCE_SECONDS = 80.0
 """Bookmarks come every 45 to 75 s; a stream that is silent for longer is dead, whatever TCP says."""
-CONNECT_SECONDS = 5.0
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 5.0
+LOUD_FAILURES = 5
+"""From this failure in a row on it is a warning, also when it is of the kind that passes."""
 
 
 class Informer(Generic[T]):
@@ -38,14 +40,14 @@ class Informer(Generic[T]):
 
     Parameters
     ----------
-    transport
+    client
         How to call.
-    resource
-        The kind.
+    kind
+        One of ``cluster.paths``.
     reduce
-        Keeps of an object what is needed; called in the stream's thread.
+        Keeps of an object what is needed; called in the stream's thread and, for ``put``, on the event loop.
     on_change
-        Called on the event loop with (namespace, name), the old object and the new one; None for absent.
+        Called on the event loop with the old object and the new one; None for absent.
     label_selector
         Only objects that match.
     namespaces
@@ -54,28 +56,30 @@ class Informer(Generic[T]):
         Monotonic seconds.
     """
 
-    def __init__(  # noqa: PLR0913  # three of them have defaults that fit
+    def __init__(
         self,
-        transport: Transport,
-        resource: Resource,
+        client: Client,
+        kind: tuple[str, str],
+        *,
         reduce: Callable[[Body], T],
         on_change: OnChange[T],
-        *,
         label_selector: str = "",
-        namespaces: tuple[str, ...] = (),
+        namespaces: Sequence[str] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.synced = asyncio.Event()
-        """Set once every stream has its first list in the store."""
-        self._reduce = reduce
-        self._streams = {
-            namespace: _Stream(transport, resource, namespace, label_selector, reduce, on_change, self._listed, clock)
+        self._entry = functools.partial(
+            entry_of, reduce=reduce, run_uid_of=_own_uid if kind == RUNS else _run_uid_label
+        )
+        self._synced = asyncio.Event()
+        self._streams: dict[str | None, _Stream[T]] = {
+            namespace: _Stream(
+                client, path(kind, namespace), label_selector, self._entry, Store(on_change), self._listed, clock
+            )
             for namespace in (namespaces or (None,))
         }
 
-    def start(self) -> None:
-        """Start to follow; call on the running event loop."""
-        loop = asyncio.get_running_loop()
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Start to follow; changes are taken in on that loop."""
         for stream in self._streams.values():
             stream.start(loop)
 
@@ -84,31 +88,43 @@ class Informer(Generic[T]):
         for stream in self._streams.values():
             stream.stop()
 
-    def __iter__(self) -> Iterator[T]:
-        for stream in self._streams.values():
-            yield from stream.store
+    @property
+    def synced(self) -> bool:
+        """Whether every stream has its first list in the store."""
+        return self._synced.is_set()
 
-    def __len__(self) -> int:
-        return sum(len(stream.store) for stream in self._streams.values())
+    async def wait_synced(self) -> None:
+        """Wait until every stream has its first list in the store."""
+        await self._synced.wait()
 
-    def get(self, key: Key) -> T | None:
+    def values(self) -> list[T]:
+        """All objects."""
+        return [reduced for stream in self._streams.values() for reduced in stream.store]
+
+    def get(self, namespace: str, name: str) -> T | None:
         """The object of that namespace and name, if there is one."""
-        stream = self._stream(key[0])
-        return stream.store.get(key) if stream else None
+        stream = self._stream(namespace)
+        return stream.store.get((namespace, name)) if stream else None
 
     def by_run(self, uid: str) -> list[T]:
-        """The objects that carry the run's UID as a label."""
+        """The run of that UID, or the Jobs or pods that carry it as a label."""
         return [reduced for stream in self._streams.values() for reduced in stream.store.by_run(uid)]
 
     def put(self, body: Body) -> None:
         """Take over the answer to a write of our own, so that the next decision doesn't wait for its event."""
-        entry = entry_of(body, self._reduce)
+        entry = self._entry(body)
         stream = self._stream(entry.key[0])
         if stream is not None:
             stream.store.put(entry)
 
+    def forget(self, namespace: str, name: str) -> None:
+        """Take note that the object is gone, so that the next decision doesn't wait for its event."""
+        stream = self._stream(namespace)
+        if stream is not None:
+            stream.store.forget((namespace, name))
+
     def age_seconds(self) -> float:
-        """Time since the stalest stream last heard of the API server; up to 80 s on a quiet cluster. Infinite before that."""
+        """Time since the stalest stream last heard of the API server; up to 80 s on a quiet cluster, infinite at first."""
         return max(stream.age_seconds() for stream in self._streams.values())
 
     def _stream(self, namespace: str) -> "_Stream[T] | None":
@@ -116,35 +132,45 @@ class Informer(Generic[T]):
 
     def _listed(self) -> None:
         if all(stream.listed for stream in self._streams.values()):
-            self.synced.set()
+            self._synced.set()
+
+
+def _own_uid(metadata: Body) -> str:
+    return str(metadata["uid"])
+
+
+def _run_uid_label(metadata: Body) -> str:
+    return str(metadata.get("labels", {}).get(RUN_UID_LABEL, ""))
 
 
 class _Stream(Generic[T]):
     """One list-and-watch loop, and the store it feeds."""
 
-    def __init__(  # noqa: PLR0913  # private; the informer's own
+    def __init__(
         self,
-        transport: Transport,
-        resource: Resource,
-        namespace: str | None,
+        client: Client,
+        path: str,
         label_selector: str,
-        reduce: Callable[[Body], T],
-        on_change: OnChange[T],
+        entry: Callable[[Body], Entry[T]],
+        store: Store[T],
         on_listed: Callable[[], None],
         clock: Callable[[], float],
     ) -> None:
-        self.store: Store[T] = Store(self._changed)
+        self.store = store
         self.listed = False
-        self._transport = transport
-        self._path = resource.collection(namespace)
+        self._client = client
+        self._path = path
         self._selector = {"labelSelector": label_selector} if label_selector else {}
-        self._reduce = reduce
-        self._on_change = on_change
+        self._entry = entry
         self._on_listed = on_listed
         self._clock = clock
         self._heard_at: float | None = None
+        self._version: str | None = None
+        """Where to watch from; None to list first. Belongs to the thread."""
+        self._failures = 0
+        """In a row. Belongs to the thread."""
         self._stopped = threading.Event()
-        self._response: urllib3.BaseHTTPResponse | None = None
+        self._watching: Stream | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -153,55 +179,43 @@ class _Stream(Generic[T]):
 
     def stop(self) -> None:
         self._stopped.set()
-        response = self._response
-        if response is not None:
-            response.shutdown()
+        if self._watching is not None:
+            self._watching.stop()
 
     def age_seconds(self) -> float:
         heard_at = self._heard_at
         return float("inf") if heard_at is None else self._clock() - heard_at
 
-    def _changed(self, key: Key, old: T | None, new: T | None) -> None:
-        """Hand a change on as a callback of its own: one that fails is logged by the loop and takes no other with it."""
-        if self._loop is not None:
-            self._loop.call_soon(self._on_change, key, old, new)
-
     def _follow(self) -> None:
-        version: str | None = None
-        failures = 0
         while not self._stopped.is_set():
             try:
-                if version is None:
-                    version = self._list()
-                for version in self._watch(version):
-                    failures = 0
+                if self._version is None:
+                    self._version = self._list()
+                self._watch(self._version)
+                self._failures = 0
             except Gone:
                 logger.info("%s: the version to watch from is gone, listing again", self._path)
-                version = None
-                failures += 1
+                self._version = None
             except ApiError as error:
-                failures += 1
-                logger.log(
-                    logging.INFO if error.temporary and failures < 5 else logging.WARNING, "%s: %s", self._path, error
-                )
+                self._failures += 1
+                level = logging.INFO if error.temporary and self._failures < LOUD_FAILURES else logging.WARNING
+                logger.log(level, "%s: %s", self._path, error)
             except Exception:
-                if self._stopped.is_set():
-                    return
                 # A bug in reading or reducing: start over from a list, and keep saying so.
+                self._failures += 1
                 logger.exception("%s: following failed, listing again", self._path)
-                version = None
-                failures += 1
-            if failures:
-                self._stopped.wait(_pause_seconds(failures))
+                self._version = None
+            # Also after an orderly end, so that a server which ends every watch at once is not asked without pause.
+            self._stopped.wait(_pause_seconds(self._failures))
 
     def _list(self) -> str:
-        """One consistent list, page by page."""
+        """One consistent list, page by page. Returns its version."""
         entries: list[Entry[T]] = []
         query = {**self._selector, "limit": str(PAGE_SIZE)}
         while True:
-            answer = self._transport.send(Request("GET", self._path, query=query), LIST_TIMEOUT_SECONDS)
+            answer = self._client.call("GET", self._path, query=query, timeout_seconds=LIST_TIMEOUT_SECONDS)
             self._heard_at = self._clock()
-            entries.extend(entry_of(body, self._reduce) for body in answer["items"])
+            entries.extend(self._entry(body) for body in answer["items"])
             version = str(answer["metadata"]["resourceVersion"])
             token = answer["metadata"].get("continue")
             if not token:
@@ -209,8 +223,8 @@ class _Stream(Generic[T]):
                 return version
             query["continue"] = token
 
-    def _watch(self, version: str) -> Iterator[str]:
-        """One watch, until the server or the network ends it. Yields the version to go on from."""
+    def _watch(self, version: str) -> None:
+        """One watch, until the server or the network ends it; the position goes along."""
         query = {
             **self._selector,
             "watch": "true",
@@ -218,33 +232,26 @@ class _Stream(Generic[T]):
             "resourceVersion": version,
             "timeoutSeconds": str(WATCH_SECONDS),
         }
-        with self._transport.stream(
-            Request("GET", self._path, query=query), CONNECT_SECONDS, SILENCE_SECONDS
-        ) as response:
+        events = self._client.stream(self._path, query=query, read_timeout_seconds=SILENCE_SECONDS)
+        self._heard_at = self._clock()
+        self._watching = events
+        for event in events:
+            if self._stopped.is_set():
+                return
             self._heard_at = self._clock()
-            self._response = response
-            try:
-                for line in _lines(response):
-                    self._heard_at = self._clock()
-                    yield self._take(json.loads(line))
-                    if self._stopped.is_set():
-                        return
-            except (urllib3.exceptions.HTTPError, OSError) as error:
-                if not self._stopped.is_set():
-                    raise Unavailable(0, type(error).__name__, str(error)) from error
-            finally:
-                self._response = None
+            self._version = self._take(event)
+            self._failures = 0
 
     def _take(self, event: Body) -> str:
         """Post one event. Returns its version. Raises Gone, or what else the server says in an ERROR event."""
         body = event["object"]
         if event["type"] == "ERROR":
-            raise error_of(int(body.get("code") or 500), json.dumps(body))
+            raise error_from(int(body.get("code") or 500), json.dumps(body))
         version = str(body["metadata"]["resourceVersion"])
         if event["type"] == "BOOKMARK":
             self._post(self.store.advance, int(version))
         else:
-            self._post(self._apply, entry_of(body, self._reduce), event["type"] == "DELETED")
+            self._post(self._apply, self._entry(body), event["type"] == "DELETED")
         return version
 
     def _post(self, call: Callable[..., None], *arguments: Any) -> None:
@@ -266,15 +273,7 @@ class _Stream(Generic[T]):
         self.store.apply(entry, deleted=deleted)
 
 
-def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
-    """The events, as they come in: one JSON document a line."""
-    rest = b""
-    for chunk in response.stream(amt=None, decode_content=True):
-        *lines, rest = (rest + chunk).split(b"\n")
-        yield from (line for line in lines if line.strip())
-
-
 def _pause_seconds(failures: int) -> float:
     """0.1 s, doubling up to 5 s, half of it random so that two operators don't come back in step."""
-    longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(failures - 1, 16))
+    longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(failures, 16))
     return longest * random.uniform(0.5, 1.0)  # noqa: S311  # spreads load, guards nothing

@@ -13,8 +13,9 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from hantei_operator.cluster.client import Body, Client
 from hantei_operator.cluster.errors import AlreadyExists, ApiError, Conflict, NotFound, NotLeading
-from hantei_operator.cluster.transport import LEASES, Body, Request, Transport
+from hantei_operator.cluster.paths import LEASES, path
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ class Lease:
 
     Parameters
     ----------
-    transport
+    client
         How to call.
     namespace, name
         The Lease; created when absent.
@@ -46,9 +47,9 @@ class Lease:
         Ends the process at once.
     """
 
-    def __init__(  # noqa: PLR0913  # durations and clock are for tests
+    def __init__(  # noqa: PLR0913  # durations, clock and exit are for tests
         self,
-        transport: Transport,
+        client: Client,
         namespace: str,
         name: str,
         identity: str,
@@ -60,9 +61,9 @@ class Lease:
         leave: Callable[[int], object] = os._exit,
     ) -> None:
         self.identity = identity
-        self._transport = transport
-        self._collection = LEASES.collection(namespace)
-        self._item = LEASES.item(namespace, name)
+        self._client = client
+        self._collection = path(LEASES, namespace)
+        self._item = path(LEASES, namespace, name)
         self._name = name
         self._lease_duration_seconds = lease_duration_seconds
         self._renew_deadline_seconds = renew_deadline_seconds
@@ -88,7 +89,7 @@ class Lease:
         await self._leading.wait()
 
     @property
-    def leading(self) -> bool:
+    def is_leading(self) -> bool:
         """Whether this process may write now."""
         return self._seconds_left() > 0
 
@@ -102,7 +103,7 @@ class Lease:
     def release(self) -> None:
         """Stop, and let the next candidate in at once. Blocks for up to 6 s; the gateway must be closed before."""
         self._stopped.set()
-        held = self.leading
+        held = self.is_leading
         self._renewed_at = None
         if self._thread is not None:
             self._thread.join(timeout=2 * LEASE_TIMEOUT_SECONDS)
@@ -123,7 +124,7 @@ class Lease:
                 # An earlier renewal may have been done without its answer reaching us.
                 self._known = None
         try:
-            lease = self._transport.send(Request("GET", self._item), LEASE_TIMEOUT_SECONDS)
+            lease = self._call("GET", self._item)
         except NotFound:
             return self._create()
         if _holder(lease) in {"", self.identity}:
@@ -174,7 +175,7 @@ class Lease:
     def _create(self) -> bool:
         body = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": self._name}, "spec": {}}
         try:
-            lease = self._transport.send(Request("POST", self._collection, body), LEASE_TIMEOUT_SECONDS)
+            lease = self._call("POST", self._collection, body)
         except AlreadyExists:
             return False
         return self._take(lease)
@@ -200,7 +201,10 @@ class Lease:
             spec["acquireTime"] = now
             spec["leaseTransitions"] = int(spec.get("leaseTransitions") or 0) + 1
         spec |= {"holderIdentity": holder, "renewTime": now, "leaseDurationSeconds": max(1, round(duration_seconds))}
-        return self._transport.send(Request("PUT", self._item, {**lease, "spec": spec}), LEASE_TIMEOUT_SECONDS)
+        return self._call("PUT", self._item, {**lease, "spec": spec})
+
+    def _call(self, method: str, item: str, body: Body | None = None) -> Body:
+        return self._client.call(method, item, body=body, timeout_seconds=LEASE_TIMEOUT_SECONDS)
 
 
 def _holder(lease: Body) -> str:

@@ -1,18 +1,21 @@
 """What an informer knows: the newest version of every object, never an older one again."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from hantei_api.names import RUN_UID_LABEL
-from hantei_operator.cluster.transport import Body
+from hantei_operator.cluster.client import Body
 
 T = TypeVar("T")
 
+logger = logging.getLogger(__name__)
+
 Key = tuple[str, str]
 """Namespace and name."""
-OnChange = Callable[[Key, T | None, T | None], None]
-"""Called with the key, what was known before and what is known now; None for absent."""
+OnChange = Callable[[T | None, T | None], None]
+"""Called with what was known before and what is known now, None for absent; for a deletion that the watch saw, the first
+is the object's final state."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +30,13 @@ class Entry(Generic[T]):
     reduced: T
 
 
-def entry_of(body: Body, reduce: Callable[[Body], T]) -> Entry[T]:
-    """Reduce an object as the API server sent it."""
+def entry_of(body: Body, reduce: Callable[[Body], T], run_uid_of: Callable[[Body], str]) -> Entry[T]:
+    """Reduce an object as the API server sent it; ``run_uid_of`` reads its metadata."""
     metadata = body["metadata"]
     return Entry(
         key=(metadata["namespace"], metadata["name"]),
         version=int(metadata["resourceVersion"]),
-        run_uid=metadata.get("labels", {}).get(RUN_UID_LABEL, ""),
+        run_uid=run_uid_of(metadata),
         reduced=reduce(body),
     )
 
@@ -41,7 +44,8 @@ def entry_of(body: Body, reduce: Callable[[Body], T]) -> Entry[T]:
 class Store(Generic[T]):
     """The objects of one kind in one namespace, or in the whole cluster.
 
-    Only one thread may touch it. ``on_change`` is called after the store has changed.
+    Only one thread may touch it. ``on_change`` is called when the store has changed, before the changing call returns;
+    what it raises is logged and goes no further.
     """
 
     def __init__(self, on_change: OnChange[T]) -> None:
@@ -63,7 +67,7 @@ class Store(Generic[T]):
         return entry.reduced if entry else None
 
     def by_run(self, uid: str) -> list[T]:
-        """The objects that carry the run's UID as a label, by name."""
+        """The objects of the run of that UID, by name."""
         return [self._entries[key].reduced for key in sorted(self._by_run.get(uid, ()))]
 
     def replace(self, entries: Iterable[Entry[T]], version: int) -> None:
@@ -86,7 +90,7 @@ class Store(Generic[T]):
             return
         if deleted:
             if known is not None:
-                self._set(entry.key, None)
+                self._set(entry.key, None, final=entry.reduced)
         elif known is None or known.version < entry.version:
             self._set(entry.key, entry)
 
@@ -103,7 +107,12 @@ class Store(Generic[T]):
         if entry.version > self._position and (known is None or known.version < entry.version):
             self._set(entry.key, entry)
 
-    def _set(self, key: Key, entry: Entry[T] | None) -> None:
+    def forget(self, key: Key) -> None:
+        """Take note that the object is gone, ahead of its event."""
+        if key in self._entries:
+            self._set(key, None)
+
+    def _set(self, key: Key, entry: Entry[T] | None, final: T | None = None) -> None:
         old = self._entries.pop(key, None)
         if old is not None:
             keys = self._by_run[old.run_uid]
@@ -113,4 +122,9 @@ class Store(Generic[T]):
         if entry is not None:
             self._entries[key] = entry
             self._by_run.setdefault(entry.run_uid, set()).add(key)
-        self._on_change(key, old.reduced if old else None, entry.reduced if entry else None)
+        before = final if final is not None else old.reduced if old else None
+        try:
+            self._on_change(before, entry.reduced if entry else None)
+        except Exception:
+            # One object's trouble must not keep the store from taking in the others.
+            logger.exception("a change of %s/%s could not be handed on", *key)
