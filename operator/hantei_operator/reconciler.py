@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from hantei_api.status import Progress
 from hantei_operator.cluster.errors import AlreadyExists, ApiError, Conflict, NotFound, NotLeading
 from hantei_operator.cluster.events import build_event
 from hantei_operator.cluster.facts import event_facts, job_facts
@@ -49,7 +50,7 @@ def utc_now() -> datetime:
 class Reconciler:
     """Brings every run to its end, one small step at a time."""
 
-    def __init__(  # noqa: PLR0913  # the composition root hands in each collaborator once
+    def __init__(  # the composition root hands in each collaborator once
         self,
         *,
         gateway: Gateway,
@@ -94,7 +95,7 @@ class Reconciler:
     def job_changed(self, old: JobFacts | None, new: JobFacts | None) -> None:
         """Take in a change of a Job."""
         job = new or old
-        if job is not None and (key := self._key_of(job.namespace, job.run_uid)):
+        if job is not None and (key := self._key_of(job.namespace, job.run_name)):
             if new is not None and new.attempt == self._attempt(key):
                 self.memories.see_job(key, new)
             self.wake(key)
@@ -102,9 +103,16 @@ class Reconciler:
     def pod_changed(self, old: PodFacts | None, new: PodFacts | None) -> None:
         """Take in a change of a pod; a deleted one's final state is what ``old`` holds."""
         pod = new or old
-        if pod is not None and (key := self._key_of(pod.namespace, pod.run_uid)):
+        if pod is not None and (key := self._key_of(pod.namespace, pod.run_name)):
             if pod.attempt == self._attempt(key):
                 self.memories.see_pod(key, pod)
+            self.wake(key)
+
+    def progress(self, pod: PodFacts, progress: Progress) -> None:
+        """Take in how far an evaluation says it is."""
+        key = self._key_of(pod.namespace, pod.run_name)
+        if key and pod.attempt == self._attempt(key):
+            self.memories.see_progress(key, pod.attempt, progress)
             self.wake(key)
 
     async def work(self) -> None:
@@ -136,7 +144,7 @@ class Reconciler:
         except Conflict:
             await self._refresh(key)
             wake_after_seconds = 0.05
-        except Exception as error:  # noqa: BLE001  # one run's trouble must not end the others
+        except Exception as error:  # one run's trouble must not end the others
             failures = self._failures[key] = self._failures.get(key, 0) + 1
             wake_after_seconds = min(RETRY_CAP_SECONDS, RETRY_BASE_SECONDS * 2 ** (failures - 1))
             self._metrics.reconcile_errors.labels(type(error).__name__).inc()
@@ -255,9 +263,8 @@ class Reconciler:
         self._timers.pop(key, None)
         self.wake(key)
 
-    def _key_of(self, namespace: str, run_uid: str) -> Key | None:
-        run = next((run for run in self._runs.by_run(run_uid) if run.namespace == namespace), None)
-        return (run.namespace, run.name) if run else None
+    def _key_of(self, namespace: str, run_name: str) -> Key | None:
+        return (namespace, run_name) if self._runs.get(namespace, run_name) else None
 
     def _attempt(self, key: Key) -> int:
         run = self._runs.get(*key)

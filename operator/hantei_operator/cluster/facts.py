@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from hantei_api.names import ATTEMPT_LABEL, CONTAINER_NAME, RUN_UID_LABEL
+from hantei_api.names import ATTEMPT_LABEL, CONTAINER_NAME, RUN_LABEL, RUN_UID_LABEL
 from hantei_api.spec import EvaluationRunSpec
 from hantei_api.status import RunStatus
 from hantei_operator.cluster.client import Body
@@ -46,6 +46,7 @@ def job_facts(body: Body) -> JobFacts:
         name=metadata["name"],
         uid=metadata["uid"],
         run_uid=owner.get("uid", ""),
+        run_name=metadata.get("labels", {}).get(RUN_LABEL, ""),
         attempt=_attempt(metadata),
         created_at=_required_time(metadata["creationTimestamp"]),
         deleting="deletionTimestamp" in metadata,
@@ -67,6 +68,7 @@ def pod_facts(body: Body) -> PodFacts:
         name=metadata["name"],
         uid=metadata["uid"],
         run_uid=metadata.get("labels", {}).get(RUN_UID_LABEL, ""),
+        run_name=metadata.get("labels", {}).get(RUN_LABEL, ""),
         attempt=_attempt(metadata),
         job_uid=owner.get("uid", ""),
         created_at=_required_time(metadata["creationTimestamp"]),

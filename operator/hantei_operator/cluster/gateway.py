@@ -8,9 +8,9 @@ import asyncio
 import contextlib
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter
 
@@ -22,7 +22,8 @@ WRITE_TIMEOUT_SECONDS = 2.5
 READ_TIMEOUT_SECONDS = 5.0
 THREADS = 12
 
-Method = TypeVar("Method", bound=Callable[..., Any])
+P = ParamSpec("P")
+R = TypeVar("R")
 
 WRITES: list[str] = []
 """The names of all writes, filled in by ``write``: the sweep over crash points goes through them."""
@@ -50,11 +51,13 @@ class Failpoint:
                 os._exit(137)
 
 
-def write(method: Method) -> Method:
+def write(
+    method: Callable[Concatenate["Gateway", P], R],
+) -> Callable[Concatenate["Gateway", P], Coroutine[Any, Any, R]]:
     """Mark a blocking method of the gateway as a write and make it awaitable."""
     name = method.__name__
 
-    def send(self: "Gateway", *args: Any, **kwargs: Any) -> Any:
+    def send(self: "Gateway", /, *args: P.args, **kwargs: P.kwargs) -> R:
         self.failpoint.reached("before", name)
         self.leadership.assert_held()
         try:
@@ -67,11 +70,11 @@ def write(method: Method) -> Method:
         return answer
 
     @functools.wraps(method)
-    async def call(self: "Gateway", *args: Any, **kwargs: Any) -> Any:
+    async def call(self: "Gateway", /, *args: P.args, **kwargs: P.kwargs) -> R:
         return await self.in_thread(functools.partial(send, self, *args, **kwargs))
 
     WRITES.append(name)
-    return call  # type: ignore[return-value]  # the marked method is awaited
+    return call
 
 
 class Gateway:
@@ -86,7 +89,7 @@ class Gateway:
         )
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="gateway")
 
-    async def in_thread(self, function: Callable[[], Any]) -> Any:
+    async def in_thread(self, function: Callable[[], R]) -> R:
         """Run a blocking call without holding up the loop."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, function)
 

@@ -97,20 +97,25 @@ def _without_pod(here: _Situation) -> Plan:
     if job is None:
         if memory.job_seen or here.attempt.pod_name is not None:
             return here.end(Ending(Reason.POD_LOST, "the Job was deleted, and not by this operator"))
-        return Plan(actions=(_create(here),), wake_after_seconds=POD_EXPECTED_SECONDS)
+        return _refused(here, _create(here))
     if job.failed or job.complete or job.deleting:
         return here.end(Ending(Reason.POD_LOST, "the pod was deleted, and not by this operator"))
     age = seconds(job.created_at, here.now)
     if age < POD_EXPECTED_SECONDS:
         return Plan(wake_after_seconds=POD_EXPECTED_SECONDS - age)
-    words = next((event.message for event in reversed(memory.job_events) if event.reason == "FailedCreate"), "")
+    return _refused(here, LookAtEvents("Job", job.uid))
+
+
+def _refused(here: _Situation, action: CreateJob | LookAtEvents) -> Plan:
+    """No pod yet, and perhaps words that say why: go on trying until the queue clock strikes."""
+    words = next((e.message for e in reversed(here.observed.memory.job_events) if e.reason == "FailedCreate"), "")
     left = _queue_left(here)
     if left <= 0:
-        message = words or "the Job made no pod within clocks.queueSeconds, and no Event says why"
+        message = words or "no pod was made within clocks.queueSeconds, and no Event says why"
         return here.end(Ending(Reason.POD_REJECTED, message, retryable=False))
     status = _with_words(here, Phase.QUEUED, f"{Reason.POD_REJECTED}: {words}") if words else None
-    look = LookAtEvents("Job", job.uid)
-    return Plan(status=status, actions=(look,), wake_after_seconds=min(left, LOOK_AGAIN_SECONDS if words else 2.0))
+    again = LOOK_AGAIN_SECONDS if words else POD_EXPECTED_SECONDS
+    return Plan(status=status, actions=(action,), wake_after_seconds=min(left, again))
 
 
 def _create(here: _Situation) -> CreateJob:

@@ -33,6 +33,7 @@ class JobFacts:
     uid: str
     run_uid: str
     """UID of the controller owner; empty without one."""
+    run_name: str
     attempt: int
     created_at: datetime
     deleting: bool = False
@@ -80,6 +81,7 @@ class PodFacts:
     name: str
     uid: str
     run_uid: str
+    run_name: str
     attempt: int
     job_uid: str
     created_at: datetime

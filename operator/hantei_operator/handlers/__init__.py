@@ -1,0 +1,1 @@
+"""kopf handlers: they wake a key, and decide nothing."""
