@@ -26,7 +26,9 @@ class Ended:
 class Evaluation:
     """One started evaluation."""
 
-    def __init__(self, directory: Path, task: dict[str, Any], environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, directory: Path, task: dict[str, Any], environment: dict[str, str] | None = None, *, port: int = 0
+    ) -> None:
         self.directory = directory
         self.scratch = directory / "scratch"
         self.scratch.mkdir()
@@ -41,7 +43,7 @@ class Evaluation:
             json.dumps({"checkpoint": {"path": str(checkpoint)}, "outputDirectory": str(self.output)} | task)
         )
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "hantei_cli.main", "evaluate", "--task", str(file), "--port", "0"],
+            [sys.executable, "-m", "hantei_cli.main", "evaluate", "--task", str(file), "--port", str(port)],
             env={
                 **os.environ,
                 "HANTEI_TERMINATION_LOG": str(self._message),

@@ -63,7 +63,7 @@ def _run(
     task: EvaluationTask, signals: SignalPipe, log_tail: LogTail, *, elapsed_seconds: float, port: int | None
 ) -> int:
     session = Session(task, Deadline(task.limits, elapsed_seconds), log_tail)
-    samples = SampleWriter(session.output, session.progress)
+    samples = SampleWriter(session.progress)
     finisher = Finisher(session, samples)
     Watchdog(session, finisher, signals).start()
     adopt_orphans()
@@ -81,7 +81,9 @@ def _run(
 
 def _evaluate(session: Session, samples: SampleWriter, finisher: Finisher) -> Ending:
     task = session.task
-    finisher.write_interim()
+    if session.output is not None:
+        samples.open(session.output)
+        finisher.write_interim()
     checkpoint, session.checkpoint_sha256, inputs = gather(task, session.scratch)
     in_child = task.suite.command is not None
     session.device = choose(task.limits, in_child=in_child)

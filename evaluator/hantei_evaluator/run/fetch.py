@@ -10,6 +10,7 @@ from hantei_evaluator.run.errors import EvaluationError
 
 _CHUNK_BYTES = 1 << 20
 _DENIED_STATUS = frozenset({401, 403})
+_ABSENT_STATUS = frozenset({404, 410})
 
 
 def fetch(what: str, uri: str, directory: Path, limit_bytes: int | None) -> Path:
@@ -38,17 +39,12 @@ def fetch(what: str, uri: str, directory: Path, limit_bytes: int | None) -> Path
     except EvaluationError:
         target.unlink(missing_ok=True)
         raise
-    except FileNotFoundError as error:
-        raise EvaluationError(Reason.CHECKPOINT_MISSING, f"{what}: nothing is found at {shown}.") from error
     except Exception as error:
         target.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             raise
-        denied = isinstance(error, PermissionError) or getattr(error, "status", None) in _DENIED_STATUS
-        problem = "access is denied: check credentialsSecretName" if denied else f"{type(error).__name__}: {error}"
-        raise EvaluationError(
-            Reason.CHECKPOINT_MISSING, f"{what}: {shown} can't be fetched: {problem.replace(uri, shown)}."
-        ) from error
+        problem = _why(error).replace(uri, shown)
+        raise EvaluationError(Reason.CHECKPOINT_MISSING, f"{what}: {shown} can't be fetched: {problem}.") from error
     return target
 
 
@@ -56,6 +52,17 @@ def without_credentials(uri: str) -> str:
     """The URI without user, password and query, which may hold a signature."""
     parts = urlsplit(uri)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
+def _why(error: BaseException) -> str:
+    """What stood in the way: fsspec says FileNotFoundError for nearly everything, and has the cause behind it."""
+    cause = error.__cause__ if isinstance(error, FileNotFoundError) and error.__cause__ is not None else error
+    status = getattr(cause, "status", None)
+    if isinstance(cause, PermissionError) or status in _DENIED_STATUS:
+        return "access is denied: check credentialsSecretName"
+    if isinstance(cause, FileNotFoundError) or status in _ABSENT_STATUS:
+        return "nothing is there"
+    return f"{type(cause).__name__}: {cause}"
 
 
 def _copy(what: str, shown: str, source: IO[bytes], copy: IO[bytes], limit_bytes: int | None) -> None:

@@ -17,17 +17,19 @@ logger = logging.getLogger(__name__)
 class SampleWriter:
     """Implements ``suites.protocol.Recorder``. A full or read-only output costs the samples, never the evaluation."""
 
-    def __init__(self, directory: Path | None, progress: ProgressTracker) -> None:
+    def __init__(self, progress: ProgressTracker) -> None:
         self._progress = progress
         self._lock = threading.Lock()
         self._file: IO[str] | None = None
         self.error = ""
-        if directory is not None:
-            try:
-                directory.mkdir(parents=True, exist_ok=True)
-                self._file = (directory / SAMPLES_FILE).open("w", encoding="utf-8")
-            except OSError as error:
-                self._give_up(error)
+
+    def open(self, directory: Path) -> None:
+        """Write samples into the directory from now on. On a dead network volume this may hang, outside the lock."""
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            self._file = (directory / SAMPLES_FILE).open("w", encoding="utf-8")
+        except OSError as error:
+            self._give_up(error)
 
     def sample(self, record: Mapping[str, Any]) -> None:
         """Append one sample as a line."""

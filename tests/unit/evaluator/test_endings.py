@@ -184,6 +184,17 @@ def test_an_output_that_cannot_be_written_costs_no_verdict(tmp_path: Path) -> No
     assert "Not a directory" in ended.summary.publish_message
 
 
+def test_an_output_volume_that_hangs_ends_at_the_wall(tmp_path: Path) -> None:
+    (tmp_path / "output").mkdir()
+    os.mkfifo(tmp_path / "output" / "samples.jsonl")  # a stand-in: opening it blocks as a dead NFS server does
+
+    ended = evaluate(tmp_path, python_command(WRITE_RESULT, limits={"wallSeconds": 11}))
+
+    assert (ended.exit_code, ended.summary.reason) == (75, Reason.DEADLINE_EXCEEDED)
+    assert "It was still loading." in ended.summary.message
+    assert ended.left_over == []
+
+
 @pytest.mark.parametrize(
     ("task", "exit_code", "reason", "words"),
     [

@@ -1,0 +1,99 @@
+"""``hantei evaluate``'s flags."""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hantei_api.task import EvaluationTask
+from hantei_cli import evaluate
+from hantei_cli.main import Parser, main
+
+
+def parse(*arguments: str, command: list[str] | None = None) -> EvaluationTask:
+    parser = Parser()
+    evaluate.add_parser(parser.add_subparsers())
+    return evaluate.task_of(parser.parse_args(["evaluate", *arguments], argparse.Namespace(command=command or [])))
+
+
+def test_classification_flags_make_a_task(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    task = parse(
+        *("--checkpoint", "a.pt", "--suite", "classification", "--batch-size", "8"),
+        *("--model", str(tmp_path / "model.py:build"), "--data", str(tmp_path / "images")),
+    )
+    settings = task.suite.classification
+    assert settings is not None
+    assert (settings.model, settings.data, settings.batch_size) == ("model/model.py:build", "data", 8)
+    assert {item.name: item.path for item in task.inputs} == {"model": str(tmp_path), "data": str(tmp_path / "images")}
+    assert task.checkpoint.path == str(Path("a.pt").absolute())
+    assert (task.limits.gpus, task.limits.allow_cpu) == (1, True)
+
+
+def test_shogi_flags_make_a_task(tmp_path: Path) -> None:
+    task = parse(
+        *("--checkpoint", "a.pth", "--suite", "shogi", "--strategy", "single_opponent", "--seed", "3"),
+        *("--opponent-type", "checkpoint", "--opponent-checkpoint", str(tmp_path / "b.pth")),
+        *("--num-games", "4", "--max-moves", "50", "--action-perspective", "relative"),
+    )
+    settings = task.suite.shogi
+    assert settings is not None
+    assert (settings.num_games, settings.max_moves, settings.action_perspective) == (4, 50, "relative")
+    assert settings.opponent.checkpoint == "opponent/b.pth"
+    assert task.seed == 3
+
+
+def test_a_command_keeps_its_own_options() -> None:
+    task = parse("--checkpoint", "s3://bucket/a.pt", "--suite", "command", command=["score", "--seed", "--", "1"])
+    assert task.suite.command is not None
+    assert task.suite.command.argv == ["score", "--seed", "--", "1"]
+    assert task.checkpoint.uri == "s3://bucket/a.pt"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "the following arguments are required: COMMAND"),
+        (["evaluate"], "name --task FILE, or --checkpoint FILE and --suite NAME"),
+        (["evaluate", "--checkpoint", "a", "--suite", "command"], "needs a program after --"),
+        (["evaluate", "--checkpoint", "a", "--suite", "classification"], "needs --model"),
+        (
+            ["evaluate", "--checkpoint", "a", "--suite", "shogi", "--num-games", "0"],
+            "suite.shogi.num_games: Input should be greater",
+        ),
+        (["evaluate", "--checkpoint", "a", "--suite", "shogi", "--", "x"], "only --suite command takes a program"),
+        (["evaluate", "--task", "t", "--suite", "shogi"], "drop --checkpoint and --suite"),
+    ],
+)
+def test_usage_errors_exit_64_and_say_what_to_do(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as raised:
+        main(arguments)
+    assert raised.value.code == 64
+    assert words in capsys.readouterr().err
+
+
+def test_help_and_version_need_no_torch() -> None:
+    code = (
+        "import sys\nfrom hantei_cli.main import main\n"
+        "for flag in ('--help', '--version'):\n"
+        "    try: main(['evaluate', flag] if flag == '--help' else [flag])\n"
+        "    except SystemExit as end: assert not end.code\n"
+        "heavy = {'torch', 'numpy', 'hantei_evaluator'} & set(sys.modules); assert not heavy, heavy"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert "hantei 0." in ended.stdout
+
+
+def test_a_missing_evaluator_says_how_to_install_it() -> None:
+    code = (
+        "import sys; sys.modules['psutil'] = None\nfrom hantei_cli.main import main\n"
+        "main(['evaluate', '--checkpoint', 'a', '--suite', 'command', '--', 'true'])"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ended.returncode == 69
+    assert "pip install 'hantei[evaluator]'" in ended.stderr
