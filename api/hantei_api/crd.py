@@ -103,7 +103,7 @@ NAME_IS_A_LABEL = cel(
     "metadata.name has at most 63 characters, because it becomes the label hantei.dev/run of Jobs and pods: choose a shorter name",
 )
 
-# The widths count: with -o wide a line should stay within a terminal of 120 columns.
+# Headers are short, because with -o wide a line should stay within a terminal of 120 columns.
 RUN = Resource(
     kind=RUN_KIND,
     plural=RUN_PLURAL,
@@ -119,12 +119,12 @@ RUN = Resource(
         Column("Suite", ".status.suite", "What is evaluated."),
         Column("Phase", ".status.phase", "Where the run is."),
         Column("Reason", ".status.reason", "Why it ended."),
-        Column("Progress", ".status.progress.text", "Samples done of all."),
+        Column("Done", ".status.progress.text", "Samples done of all."),
         Column("Score", ".status.score", "The first metric with its standard error."),
         Column("Verdict", ".status.verdict", "What the metrics say against the baseline."),
         Column("Age", ".metadata.creationTimestamp", "Time since the run was created.", type="date"),
         Column("Node", ".status.nodeName", "Node of the current attempt.", wide=True),
-        Column("GPUs", ".status.gpus", "GPUs that the run asks for.", type="integer", wide=True),
+        Column("GPU", ".status.gpus", "GPUs that the run asks for.", type="integer", wide=True),
         Column("Device", ".status.provenance.device", "What computed.", wide=True),
         Column("Took", ".status.duration", "Time from the pod's binding to its end.", wide=True),
     ),

@@ -78,8 +78,11 @@ def _in_crd_words(source: Mapping[str, Any], path: str) -> dict[str, Any]:
     for bound, flag in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
         if flag in schema:
             schema[bound], schema[flag] = schema[flag], True
-    if schema.get("additionalProperties") is False:
+    values = schema.get("additionalProperties")
+    if values is False:
         del schema["additionalProperties"]
+    elif values is True:
+        raise SchemaError(f"{path}: a map needs a type of its values")
     if keys := schema.pop("propertyNames", None):
         schema.setdefault(_RULES, []).append(_key_rule(keys, path))
     if "description" in schema:
