@@ -146,7 +146,7 @@ def _read_torch(path: Path, head: bytes, size_bytes: int) -> Any:
         raise _cut_off(path, size_bytes, "a torch.save file ends with a zip directory, which is not there")
     try:
         with warnings.catch_warnings():
-            # torch warns of every pickle protocol but 2, though its weights-only reader takes the others as well.
+            # torch warns of a pickle protocol before it refuses it; the refusal says enough.
             warnings.simplefilter("ignore", UserWarning)
             return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
     except MemoryError:

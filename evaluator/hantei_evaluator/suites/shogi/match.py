@@ -12,9 +12,6 @@ from hantei_evaluator.suites.shogi.actions import usi
 from hantei_evaluator.suites.shogi.players import Player
 from hantei_evaluator.suites.shogi.rules import BLACK, End, Termination
 
-SLOTS: Final = 256
-"""Games that are played at the same time; a finished one makes room for the next."""
-
 OPENING_ATTEMPTS = 100
 
 
@@ -150,11 +147,11 @@ def play(
     settings: Settings,
     *,
     keep_going: Callable[[], bool],
-    slots: int = SLOTS,
+    slots: int,
 ) -> Iterator[FinishedGame]:
     """Play the games and yield each as it ends, in no fixed order.
 
-    ``keep_going`` is asked before every ply of the running games; when it says no, they are dropped unfinished.
+    ``slots`` games run at the same time; a finished one makes room for the next. ``keep_going`` is asked before every ply of the running games; when it says no, they are dropped unfinished.
     """
     running = [_start(pairing, settings) for pairing in islice(games, slots)]
     while running and keep_going():

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from hantei_evaluator.suites.shogi import rules
 from hantei_evaluator.suites.shogi.match import FinishedGame, Result, Settings, pairings, play
 from hantei_evaluator.suites.shogi.network import load_network
 from hantei_evaluator.suites.shogi.players import HeuristicPlayer, NetworkPlayer, Player, RandomPlayer
+
+SLOTS: Final = 256
+"""Games that are played at the same time: the most positions in a forward pass."""
 
 
 class ShogiSuite:
@@ -59,7 +62,9 @@ class ShogiSuite:
             return not context.stop.requested()
 
         settings = Settings(seed=context.task.seed, opening_plies=spec.opening_plies, max_moves=spec.max_moves)
-        games = play(pairings(spec.num_games), self._agent, self._opponent, settings, keep_going=keep_going)
+        games = play(
+            pairings(spec.num_games), self._agent, self._opponent, settings, keep_going=keep_going, slots=SLOTS
+        )
         for game in games:
             finished.append(game)
             context.recorder.sample(_sample(game))
