@@ -7,6 +7,7 @@ import argparse
 import gzip
 import json
 import sys
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -100,7 +101,7 @@ def _read(path: Path) -> Iterator[Position]:
             zipped = raw.read(2) == b"\x1f\x8b"
         with gzip.open(path, "rt", encoding="utf-8") if zipped else path.open(encoding="utf-8") as file:
             yield from _parse(path, file)
-    except (EOFError, gzip.BadGzipFile, UnicodeDecodeError) as error:
+    except (EOFError, gzip.BadGzipFile, zlib.error, UnicodeDecodeError) as error:
         raise EvaluationError(Reason.INVALID_TASK, f"{path}: not JSON Lines, plain or gzipped: {error}.") from error
     except OSError as error:
         raise EvaluationError(

@@ -151,7 +151,8 @@ def play(
 ) -> Iterator[FinishedGame]:
     """Play the games and yield each as it ends, in no fixed order.
 
-    ``slots`` games run at the same time; a finished one makes room for the next. ``keep_going`` is asked before every ply of the running games; when it says no, they are dropped unfinished.
+    ``slots`` games run at the same time; a finished one makes room for the next. ``keep_going`` is asked before every
+    ply of the running games; when it says no, they are dropped unfinished.
     """
     running = [_start(pairing, settings) for pairing in islice(games, slots)]
     while running and keep_going():

@@ -97,6 +97,9 @@ def load_network(path: Path, device: torch.device) -> ResTower:
         What ``load_state_dict`` raises, and CheckpointInvalid when the tensors are not this network's.
     """
     weights = load_state_dict(path)
+    infinite = [name for name, tensor in weights.items() if not bool(tensor.isfinite().all())]
+    if infinite:
+        raise _not_keisei(path, f"{len(infinite)} of {len(weights)} tensors hold infinity (first: {infinite[0]})")
     network = ResTower(_architecture(path, weights))
     try:
         network.load_state_dict(weights, strict=True)

@@ -111,6 +111,8 @@ def test_exit_codes_tell_bad_lines_bad_checkpoints_and_missing_files_apart(
     bad.write_text("nonsense\n")
     cut = tmp_path / "cut.jsonl.gz"
     cut.write_bytes(gzip.compress(b'{"sfen": ""}\n' * 100)[:-12])
+    damaged = tmp_path / "damaged.jsonl.gz"
+    damaged.write_bytes(gzip.compress(b"{}")[:10] + b"\xff" * 20)
     text = tmp_path / "text.pth"
     text.write_text("not a checkpoint, " * 20)
     assert run("--checkpoint", good, "--positions", str(positions)) == 0
@@ -118,6 +120,7 @@ def test_exit_codes_tell_bad_lines_bad_checkpoints_and_missing_files_apart(
     for checkpoint, file, code in (
         (good, bad, 64),
         (good, cut, 64),
+        (good, damaged, 64),
         (str(text), positions, 65),
         (str(tmp_path / "none.pth"), positions, 66),
         (good, tmp_path / "none.jsonl", 66),

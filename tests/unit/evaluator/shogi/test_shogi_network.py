@@ -47,6 +47,7 @@ def changed(weights: dict[str, Tensor], **replacements: Tensor | None) -> dict[s
         ({"bn_stem__weight": None}, 'Missing key(s) in state_dict: "bn_stem.weight"'),
         ({"aux__weight": torch.zeros(1)}, 'Unexpected key(s) in state_dict: "aux.weight"'),
         ({"value_head__4__weight": torch.zeros(1, 81)}, "size mismatch for value_head.4.weight"),
+        ({"bn_stem__bias": torch.full((4,), torch.inf)}, "tensors hold infinity (first: bn_stem.bias)"),
         ({"res_blocks__2__conv1__weight": torch.zeros(4, 4, 3, 3)}, "don't fit an ActorCriticResTower"),
     ],
 )
