@@ -23,7 +23,7 @@ class Provenance(Output):
         max_length=16,
         description="Versions of what computed: hantei, python, torch, the suite's engine.",
     )
-    seed: int | None = Field(default=None, description="Seed of every random choice.")
+    seed: int | None = Field(default=None, ge=0, le=2**31 - 1, description="Seed of every random choice.")
     device: ShortText | None = Field(default=None, description="What computed: the GPU's name, or cpu.")
 
 

@@ -15,6 +15,10 @@ SUMMARY_KEY = "hantei"
 """First key of a summary: tells it from a log tail that happens to be JSON."""
 
 
+LAST_TO_GO = ("provenance", "wandb", "publishMessage", "sla")
+"""What a summary can do without when nothing else is left to shorten; all that remains then is of a fixed size."""
+
+
 class WandbOutcome(Output):
     """Whether the metrics reached W&B."""
 
@@ -26,10 +30,10 @@ class WandbOutcome(Output):
 class Timings(Output):
     """Where the evaluator's time went, in seconds."""
 
-    load_seconds: float = Field(default=0.0, ge=0)
+    load_seconds: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     """From process start to readiness: inputs fetched, checkpoint loaded."""
-    evaluate_seconds: float = Field(default=0.0, ge=0)
-    publish_seconds: float = Field(default=0.0, ge=0)
+    evaluate_seconds: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    publish_seconds: float = Field(default=0.0, ge=0, allow_inf_nan=False)
 
 
 class EvaluationResult(Output):
@@ -49,8 +53,8 @@ class EvaluationResult(Output):
     verdict: Verdict = Verdict.NONE
     metrics: list[Metric] = Field(default_factory=list)
     """The most important first; status keeps the first ones that fit."""
-    samples_done: int = Field(default=0, ge=0)
-    samples_total: int | None = Field(default=None, ge=0)
+    samples_done: int = Field(default=0, ge=0, le=2**53)
+    samples_total: int | None = Field(default=None, ge=0, le=2**53)
     provenance: Provenance = Provenance()
     sla: Sla | None = None
     wandb: WandbOutcome | None = None
@@ -78,8 +82,8 @@ class ResultSummary(Output):
     verdict: Verdict = Verdict.NONE
     metrics: list[Metric] = Field(default_factory=list, max_length=MAX_METRICS)
     truncated: bool = False
-    samples_done: int = Field(default=0, ge=0)
-    samples_total: int | None = Field(default=None, ge=0)
+    samples_done: int = Field(default=0, ge=0, le=2**53)
+    samples_total: int | None = Field(default=None, ge=0, le=2**53)
     provenance: Provenance = Provenance()
     sla: Sla | None = None
     wandb: WandbOutcome | None = None
@@ -93,7 +97,8 @@ def to_termination_message(result: EvaluationResult, *, limit_bytes: int = TERMI
     """The result as compact JSON of at most ``limit_bytes``, metrics as rows [name, value, stderr, n].
 
     What does not fit goes in this order: the older half of the log tail, again and again; then the least important
-    (last) metrics, with ``truncated`` set; at the very last the message's end.
+    (last) metrics, with ``truncated`` set; then the message's end; at the very last whole parts that a hostile image
+    could have filled: provenance, W&B's outcome, the publish message, the service level readings.
     """
     summary = ResultSummary.model_validate(result.model_dump() | {"metrics": result.metrics[:MAX_METRICS]})
     metrics = [_row(metric) for metric in summary.metrics]
@@ -108,8 +113,10 @@ def to_termination_message(result: EvaluationResult, *, limit_bytes: int = TERMI
         elif metrics:
             body["truncated"] = True
             metrics.pop()
+        elif message := body.get("message"):
+            body["message"] = message[: len(message) // 2]
         else:
-            body["message"] = body["message"][: len(body["message"]) // 2]
+            del body[next(part for part in LAST_TO_GO if part in body)]
     return text
 
 

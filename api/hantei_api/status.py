@@ -105,10 +105,10 @@ class GpuSeconds(Output):
 class Progress(Output):
     """How far the evaluation is; decoration only."""
 
-    done: int = Field(ge=0, description="Samples done.")
-    total: int | None = Field(default=None, ge=0, description="Samples in all, when that is known.")
+    done: int = Field(ge=0, le=2**53, description="Samples done.")
+    total: int | None = Field(default=None, ge=0, le=2**53, description="Samples in all, when that is known.")
     eta_seconds: float | None = Field(
-        default=None, ge=0, description="Estimated seconds to the end, from the mean rate so far."
+        default=None, ge=0, allow_inf_nan=False, description="Estimated seconds to the end, from the mean rate so far."
     )
     text: Identifier | None = Field(default=None, description="The same in words, for kubectl get: 40/64.")
 
