@@ -1,22 +1,18 @@
 """The checkpoint and the inputs: there, whole and readable, before anything is loaded."""
 
-import errno
 import hashlib
 import os
-import stat
 from pathlib import Path
 
 from hantei_api.reasons import Reason
 from hantei_api.task import EvaluationTask, TaskArtifact
 from hantei_evaluator.run.errors import EvaluationError
 from hantei_evaluator.run.fetch import fetch
-
-_CHUNK_BYTES = 1 << 20
-_NAMES_SHOWN = 8
+from hantei_evaluator.run.unreadable import unreadable
 
 
 def gather(task: EvaluationTask, scratch: Path) -> tuple[Path, str, Path]:
-    """The checkpoint's path and SHA-256, and a directory with every input under its name.
+    """The checkpoint's path and SHA-256, and a directory with every input under its name, a single file as NAME/FILE.
 
     Raises CheckpointMissing for what is absent or unreadable, CheckpointInvalid when a SHA-256 differs and
     StorageFull or InvalidTask for what can't be fetched.
@@ -29,12 +25,11 @@ def gather(task: EvaluationTask, scratch: Path) -> tuple[Path, str, Path]:
     inputs.mkdir()
     for item in task.inputs:
         what = f"inputs[{item.name}]"
-        if item.path is None:
-            _locate(what, item, inputs / item.name, budget)
-        else:
-            (inputs / item.name).symlink_to(_locate(what, item, inputs, budget).absolute())
+        path = _locate(what, item, inputs / item.name, budget)
+        if item.path is not None:
+            _link(inputs / item.name, path.absolute())
         if item.sha256 is not None:
-            _verify(what, inputs / item.name, item.sha256)
+            _verify(what, path, item.sha256)
     return checkpoint, digest, inputs
 
 
@@ -62,7 +57,7 @@ def _locate(what: str, artifact: TaskArtifact, directory: Path, limit_bytes: int
         else:
             path.open("rb").close()
     except OSError as error:
-        raise EvaluationError(Reason.CHECKPOINT_MISSING, _why_unreadable(what, path, error)) from error
+        raise EvaluationError(Reason.CHECKPOINT_MISSING, f"{what}: {unreadable(path, error)}") from error
     return path
 
 
@@ -70,7 +65,7 @@ def _verify(what: str, path: Path, expected: str | None) -> str:
     try:
         found = sha256_of(path)
     except OSError as error:
-        raise EvaluationError(Reason.CHECKPOINT_MISSING, _why_unreadable(what, path, error)) from error
+        raise EvaluationError(Reason.CHECKPOINT_MISSING, f"{what}: {unreadable(path, error)}") from error
     if expected is not None and found != expected:
         size = path.stat().st_size
         raise EvaluationError(
@@ -81,30 +76,9 @@ def _verify(what: str, path: Path, expected: str | None) -> str:
     return found
 
 
-def _why_unreadable(what: str, path: Path, error: OSError) -> str:
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return f"{what}: {path} can't be read by uid {os.getuid()}, gid {os.getgid()}{_mode(path)}. Make it readable."
-    if error.errno in (errno.ENOENT, errno.ENOTDIR):
-        parent = next((each for each in path.absolute().parents if each.is_dir()), Path("/"))
-        return f"{what}: {path} does not exist. {_what_is_there(parent)}"
-    return f"{what}: {path} can't be read: {error.strerror}."
-
-
-def _what_is_there(directory: Path) -> str:
-    try:
-        names = sorted(os.listdir(directory))  # noqa: PTH208  # names alone are wanted
-    except OSError as error:
-        return f"{directory} can't be listed: {error.strerror}."
-    shown = ", ".join(names[:_NAMES_SHOWN]) or "nothing"
-    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
-    return f"{directory} holds {shown}{more}."
-
-
-def _mode(path: Path) -> str:
-    for each in (path, *path.parents):
-        try:
-            facts = each.stat()
-        except OSError:
-            continue
-        return f" ({each}: owner {facts.st_uid}:{facts.st_gid}, mode {stat.filemode(facts.st_mode)})"
-    return ""
+def _link(link: Path, target: Path) -> None:
+    """A file keeps its name, and so its suffix, as one that was fetched does."""
+    if not target.is_dir():
+        link.mkdir()
+        link /= target.name
+    link.symlink_to(target)

@@ -1,7 +1,6 @@
 """Reading the weights out of a checkpoint file without running any code that came with it."""
 
 import json
-import os
 import pickle
 import re
 import struct
@@ -18,6 +17,7 @@ from torch import Tensor
 
 from hantei_api.reasons import Reason
 from hantei_evaluator.run.errors import EvaluationError
+from hantei_evaluator.run.unreadable import unreadable
 
 STATE_DICT_KEYS = ("model_state_dict", "state_dict")
 """Where training scripts put the weights beside optimiser state and counters; without either, the file is the dict."""
@@ -46,7 +46,7 @@ def load_state_dict(path: Path) -> dict[str, Tensor]:
         with path.open("rb") as file:
             head = file.read(9)
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     if size_bytes == 0:
         raise EvaluationError(Reason.CHECKPOINT_INCOMPLETE, f"{path}: the file is empty. Wait until it is written.")
     if _is_safetensors(path, head):
@@ -56,44 +56,6 @@ def load_state_dict(path: Path) -> dict[str, Tensor]:
     weights = _strip_wrappers(path, weights)
     _refuse_nan(path, weights)
     return weights
-
-
-def _unreadable(path: Path, error: OSError) -> EvaluationError:
-    if isinstance(error, PermissionError):
-        return EvaluationError(
-            Reason.CHECKPOINT_MISSING,
-            f"{path}: permission denied for uid {os.geteuid()}, gid {os.getegid()}; {_owner_and_mode(path)}. "
-            "Make it readable for that user or group (chmod o+r, o+x on folders), or run as its owner.",
-        )
-    if isinstance(error, IsADirectoryError):
-        return EvaluationError(Reason.CHECKPOINT_INVALID, f"{path}: is a folder. Name the checkpoint file inside it.")
-    if isinstance(error, FileNotFoundError | NotADirectoryError):
-        present = next((parent for parent in path.parents if parent.is_dir()), path.parent)
-        return EvaluationError(
-            Reason.CHECKPOINT_MISSING,
-            f"{path}: no such file; {present} is there and holds {_listing(present)}. Check the checkpoint's path.",
-        )
-    return EvaluationError(Reason.CHECKPOINT_MISSING, f"{path}: can't be read: {error.strerror or error}.")
-
-
-def _owner_and_mode(path: Path) -> str:
-    """What forbids reading: the file's owner and mode, or the nearest folder's that may be looked at."""
-    for candidate in (path, *path.parents):
-        try:
-            found = candidate.stat()
-        except OSError:
-            continue
-        return f"{candidate} has uid {found.st_uid}, gid {found.st_gid}, mode {found.st_mode & 0o7777:04o}"
-    return "none of its folders may be looked at"
-
-
-def _listing(folder: Path, limit: int = 5) -> str:
-    try:
-        names = sorted(entry.name for entry in folder.iterdir())
-    except OSError:
-        return "what this user can't list"
-    shown = ", ".join(names[:limit]) or "nothing"
-    return f"{shown} and {len(names) - limit} more" if len(names) > limit else shown
 
 
 def _is_safetensors(path: Path, head: bytes) -> bool:

@@ -55,11 +55,10 @@ def test_a_command_that_ignores_sigterm_ends_at_its_deadline_and_keeps_its_metri
         + f"import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)  # {tmp_path}"
     )
 
-    started = time.monotonic()
     ended = evaluate(tmp_path, python_command(code, limits={"runSeconds": 1}))
 
     assert (ended.exit_code, ended.summary.reason) == (75, Reason.DEADLINE_EXCEEDED)
-    assert time.monotonic() - started < 7
+    assert ended.summary.timings.evaluate_seconds < 5
     assert not ended.summary.complete
     assert [metric.name for metric in ended.summary.metrics] == ["accuracy"]
     assert "runSeconds 1 s" in ended.summary.message
@@ -68,13 +67,10 @@ def test_a_command_that_ignores_sigterm_ends_at_its_deadline_and_keeps_its_metri
 
 
 def test_the_wall_counts_from_the_task_files_age(tmp_path: Path) -> None:
-    evaluation = Evaluation(tmp_path, python_command("import time; time.sleep(600)", limits={"wallSeconds": 12}))
-
-    started = time.monotonic()
-    ended = evaluation.wait()
+    ended = evaluate(tmp_path, python_command("import time; time.sleep(600)", limits={"wallSeconds": 12}))
 
     assert (ended.exit_code, ended.summary.reason) == (75, Reason.DEADLINE_EXCEEDED)
-    assert time.monotonic() - started < 6
+    assert ended.summary.timings.evaluate_seconds < 6
     assert "wallSeconds 12 s" in ended.summary.message
 
 
@@ -210,7 +206,7 @@ def test_an_output_volume_that_hangs_ends_at_the_wall(tmp_path: Path) -> None:
             python_command("pass", checkpoint={"path": "/nowhere/at/all.pt"}),
             66,
             Reason.CHECKPOINT_MISSING,
-            "checkpoint: /nowhere/at/all.pt does not exist. / holds",
+            "checkpoint: /nowhere/at/all.pt: no such file; / is there and holds",
         ),
     ],
 )

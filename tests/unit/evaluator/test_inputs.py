@@ -74,6 +74,16 @@ def test_inputs_appear_under_their_names(tmp_path: Path) -> None:
     assert (inputs / "data").resolve() == folder
 
 
+def test_an_input_that_is_one_file_keeps_its_name_below_the_inputs_name(tmp_path: Path) -> None:
+    file = tmp_path / "data.npz"
+    file.write_bytes(b"rows")
+    inputs = [{"name": "data", "path": str(file), "sha256": hashlib.sha256(b"rows").hexdigest()}]
+
+    _, _, directory = gather(task({"path": str(file)}, inputs=inputs), tmp_path)
+
+    assert (directory / "data" / "data.npz").read_bytes() == b"rows"
+
+
 def test_a_checkpoint_with_another_digest_is_refused_before_it_is_loaded(tmp_path: Path) -> None:
     (tmp_path / "a.pt").write_bytes(b"weights")
 
@@ -90,7 +100,7 @@ def test_a_missing_path_names_what_is_there(tmp_path: Path) -> None:
     error = refused(task({"path": str(tmp_path / "epoch_2.pt")}), tmp_path)
 
     assert error.reason is Reason.CHECKPOINT_MISSING
-    assert f"{tmp_path} holds epoch_1.pt." in str(error)
+    assert f"{tmp_path} is there and holds epoch_1.pt." in str(error)
 
 
 def test_the_digest_of_a_folder_is_that_of_its_sha256sum_listing(tmp_path: Path) -> None:

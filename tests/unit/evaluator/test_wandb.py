@@ -1,7 +1,6 @@
 """W&B never changes a verdict and costs at most publishSeconds."""
 
 import socket
-import time
 from pathlib import Path
 
 import pytest
@@ -34,11 +33,10 @@ def test_a_server_that_never_answers_costs_publish_seconds_at_most(tmp_path: Pat
         task = python_command(
             WRITE_RESULT, wandb={"project": "p", "secretName": "hantei-wandb"}, limits={"publishSeconds": 3}
         )
-        started = time.monotonic()
         ended = evaluate(tmp_path, task, {"WANDB_API_KEY": KEY, "WANDB_BASE_URL": f"http://127.0.0.1:{port}"})
 
     assert ended.exit_code == 0, ended.stderr
-    assert time.monotonic() - started < 6
+    assert ended.summary.timings.publish_seconds < 5
     assert ended.summary.wandb is not None
     assert not ended.summary.wandb.synced
     assert ended.summary.published
