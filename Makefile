@@ -50,8 +50,8 @@ crds: venv ## crds/*.yaml and the chart's copies, from the models in api/
 lock: ## resolve the dependencies anew (ARGS=--upgrade for newer versions)
 	@hack/update-lock $(ARGS)
 
-bench: venv ## the benchmarks; results go to benchmarks/results
-	@for benchmark in benchmarks/*.py; do echo "$$benchmark"; $(PYTHON) "$$benchmark" || exit 1; done
+bench: ## the benchmarks; results go to benchmarks/results
+	@hack/bench
 
 down: ## delete the cluster
 	@hack/lab down
