@@ -32,28 +32,29 @@ class Finisher:
         if session.task.wandb is not None:
             result = self._latest = result.model_copy(update={"wandb": self._wandb(result)})
             result = self._write(result)
-        if session.deadline.signalled and result.reason is Reason.COMPLETED:
-            # Exit 0 after SIGTERM would let a Job count an evicted pod as done.
-            update = {"reason": session.deadline.reason(), "message": session.deadline.describe()}
-            result = self._write(result.model_copy(update=update))
+        if (stopped := self._stopped(result)) is not result:
+            result = self._write(stopped)
         return self._hand_over(result)
 
     def give_up(self, ending: Ending) -> int:
         """Publishing took too long: hand over what is known, or else ``ending``, and return the exit code."""
-        result = self._latest or self._session.result(ending)
-        if self._session.deadline.signalled and result.reason is Reason.COMPLETED:
-            result = result.model_copy(
-                update={"reason": self._session.deadline.reason(), "message": self._session.deadline.describe()}
-            )
-        if self._session.output is not None and result.published is None:
-            result = result.model_copy(
-                update={
-                    "published": False,
-                    "publish_message": f"Writing to {self._session.output} did not end within "
-                    f"{self._elapsed():.1f} s (publishSeconds {self._session.task.limits.publish_seconds:g}).",
-                }
-            )
+        session = self._session
+        result = self._stopped(self._latest or session.result(ending))
+        late = f"did not end within {self._elapsed():.1f} s (publishSeconds {session.task.limits.publish_seconds:g})"
+        if session.output is not None and result.published is None:
+            update = {"published": False, "publish_message": f"Writing to {session.output} {late}."}
+            result = result.model_copy(update=update)
+        if session.task.wandb is not None and result.wandb is None:
+            outcome = WandbOutcome(synced=False, message=f"Publishing {late}.")
+            result = result.model_copy(update={"wandb": outcome})
         return self._hand_over(result)
+
+    def _stopped(self, result: EvaluationResult) -> EvaluationResult:
+        """The same result, unless a signal came meanwhile: exit 0 after SIGTERM would let a Job count an evicted pod as done."""
+        deadline = self._session.deadline
+        if not deadline.signalled or result.reason is not Reason.COMPLETED:
+            return result
+        return result.model_copy(update={"reason": deadline.reason(), "message": deadline.describe()})
 
     def write_interim(self) -> None:
         """Mark the output as incomplete from the start: a process that is killed can't do so any more."""

@@ -25,7 +25,7 @@ def gather(task: EvaluationTask, scratch: Path) -> tuple[Path, str, Path]:
     inputs.mkdir()
     for item in task.inputs:
         what = f"inputs[{item.name}]"
-        path = _locate(what, item, inputs / item.name, budget)
+        path = _locate(what, item, inputs / item.name, _left(budget, scratch))
         if item.path is not None:
             _link(inputs / item.name, path.absolute())
         if item.sha256 is not None:
@@ -74,6 +74,13 @@ def _verify(what: str, path: Path, expected: str | None) -> str:
             "correct sha256 or the file.",
         )
     return found
+
+
+def _left(budget: int | None, scratch: Path) -> int | None:
+    """Bytes of the cap that earlier fetches left."""
+    if budget is None:
+        return None
+    return budget - sum(each.stat().st_size for each in scratch.rglob("*") if each.is_file() and not each.is_symlink())
 
 
 def _link(link: Path, target: Path) -> None:

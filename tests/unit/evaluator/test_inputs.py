@@ -119,6 +119,17 @@ def test_a_checkpoint_is_fetched_by_uri(tmp_path: Path, server: str) -> None:
     assert digest == hashlib.sha256(BODY).hexdigest()
 
 
+def test_what_is_fetched_counts_together_against_the_scratch_space(tmp_path: Path, server: str) -> None:
+    uri = f"{server}/there.pt"
+
+    error = refused(
+        task({"uri": uri}, inputs=[{"name": "data", "uri": uri}], limits={"scratchBytes": 5_000_000}), tmp_path
+    )
+
+    assert error.reason is Reason.STORAGE_FULL
+    assert str(error).startswith("inputs[data]:")
+
+
 @pytest.mark.parametrize(
     ("name", "reason", "words"),
     [
