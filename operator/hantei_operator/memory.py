@@ -47,6 +47,10 @@ class Memories:
             self._update(key, attempt, pod_events=events)
         return self.of(key, attempt) != before
 
+    def see_placement(self, key: Key, attempt: int, why: str) -> None:
+        """The attempt's volumes bind it to a node."""
+        self._update(key, attempt, placement=why)
+
     def see_conflict(self, key: Key, attempt: int, whose: str) -> None:
         """The name of the attempt's Job is held by somebody else's."""
         self._update(key, attempt, name_conflict=whose)

@@ -10,10 +10,11 @@ import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from hantei_api.spec import Artifact, OutputTarget
 from hantei_api.status import Progress
 from hantei_operator.cluster.errors import AlreadyExists, ApiError, Conflict, NotFound, NotLeading
 from hantei_operator.cluster.events import build_event
-from hantei_operator.cluster.facts import event_facts, job_facts
+from hantei_operator.cluster.facts import claim_facts, claim_users, event_facts, job_facts
 from hantei_operator.cluster.gateway import Gateway, status_patch
 from hantei_operator.cluster.informer import Informer
 from hantei_operator.cluster.manifests import build_job
@@ -30,6 +31,7 @@ from hantei_operator.domain.actions import (
 )
 from hantei_operator.domain.facts import EventFacts, JobFacts, Observed, PodFacts, RunFacts
 from hantei_operator.domain.plan import plan
+from hantei_operator.domain.volumes import Placement, placement
 from hantei_operator.ledger import Key, Ledger
 from hantei_operator.memory import Memories
 from hantei_operator.metrics import Metrics
@@ -222,8 +224,11 @@ class Reconciler:
 
     async def _create_job(self, run: RunFacts, action: CreateJob) -> None:
         """Create the attempt's Job, adopt our own, and say whose it is when it is somebody else's."""
-        body = build_job(run, action, self._settings)
+        placed = await self._placement(run)
+        body = build_job(run, action, self._settings, node=placed.node if placed else "")
         key = (run.namespace, run.name)
+        if placed:
+            self.memories.see_placement(key, action.attempt, placed.message)
         try:
             answer = await self._gateway.create_job(run.namespace, body)
         except AlreadyExists:
@@ -241,6 +246,17 @@ class Reconciler:
             return
         self.memories.see_job(key, job)
         self._jobs.put(answer)
+
+    async def _placement(self, run: RunFacts) -> Placement | None:
+        """The node that the run's volumes ask for. A claim that is absent is the scheduler's to report."""
+        names = sorted({artifact.pvc.claim_name for artifact in _artifacts(run) if artifact.pvc})
+        claims = []
+        for name in names:
+            with contextlib.suppress(NotFound):
+                claims.append(claim_facts(await self._gateway.get_claim(run.namespace, name)))
+        if not any(claim.one_node for claim in claims):
+            return None
+        return placement(claims, claim_users(await self._gateway.list_pods(run.namespace)))
 
     def _see_events(self, run: RunFacts, kind: str, events: tuple[EventFacts, ...]) -> None:
         key = (run.namespace, run.name)
@@ -269,3 +285,10 @@ class Reconciler:
     def _attempt(self, key: Key) -> int:
         run = self._runs.get(*key)
         return run.status.attempts[-1].number if run and run.status.attempts else 0
+
+
+def _artifacts(run: RunFacts) -> list[Artifact | OutputTarget]:
+    if run.spec is None:
+        return []
+    output = [run.spec.output] if run.spec.output else []
+    return [run.spec.checkpoint, *run.spec.inputs, *output]

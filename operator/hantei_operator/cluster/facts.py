@@ -10,6 +10,7 @@ from hantei_api.spec import EvaluationRunSpec
 from hantei_api.status import RunStatus
 from hantei_operator.cluster.client import Body
 from hantei_operator.domain.facts import ContainerFacts, EventFacts, JobFacts, PodFacts, RunFacts, TerminatedFacts
+from hantei_operator.domain.volumes import ClaimFacts, ClaimUser
 
 
 def run_facts(body: Body) -> RunFacts:
@@ -92,6 +93,28 @@ def pod_facts(body: Body) -> PodFacts:
 def event_facts(body: Body) -> EventFacts:
     """An Event, in its writer's words."""
     return EventFacts(reason=body.get("reason", ""), message=body.get("message", ""))
+
+
+def claim_facts(body: Body) -> ClaimFacts:
+    """A PersistentVolumeClaim."""
+    return ClaimFacts(body["metadata"]["name"], frozenset(body.get("spec", {}).get("accessModes") or []))
+
+
+def claim_users(pods: list[Body]) -> list[ClaimUser]:
+    """The live pods among ``pods``, with the claims they mount."""
+    return [
+        ClaimUser(
+            pod=pod["metadata"]["name"],
+            node=pod["spec"].get("nodeName", ""),
+            claims=frozenset(
+                volume["persistentVolumeClaim"]["claimName"]
+                for volume in pod["spec"].get("volumes", [])
+                if "persistentVolumeClaim" in volume
+            ),
+        )
+        for pod in pods
+        if pod.get("status", {}).get("phase") not in {"Succeeded", "Failed"}
+    ]
 
 
 def _container(status: Body) -> ContainerFacts:

@@ -105,6 +105,11 @@ class Gateway:
         """A PersistentVolumeClaim, live."""
         return await self._get(paths.path(paths.CLAIMS, namespace, name))
 
+    async def list_pods(self, namespace: str) -> list[Body]:
+        """All pods of a namespace, ours and others', to see who mounts a volume now."""
+        pods: list[Body] = (await self._get(paths.path(paths.PODS, namespace))).get("items", [])
+        return pods
+
     async def list_events(self, namespace: str, involved_uid: str) -> list[Body]:
         """The Events about one object, oldest first."""
         query = {"fieldSelector": f"involvedObject.uid={involved_uid}", "limit": 50}

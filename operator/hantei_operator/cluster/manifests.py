@@ -34,8 +34,8 @@ SCRATCH_SHARE = 0.9
 """What may be fetched, of spec.resources.ephemeralStorage; the rest is for partial results and the log."""
 
 
-def build_job(run: RunFacts, action: CreateJob, settings: Settings) -> Body:
-    """The Job of an attempt.
+def build_job(run: RunFacts, action: CreateJob, settings: Settings, *, node: str = "") -> Body:
+    """The Job of an attempt; ``node`` is where its volumes ask it to run, empty for anywhere.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def build_job(run: RunFacts, action: CreateJob, settings: Settings) -> Body:
             "podReplacementPolicy": "Failed",
             "template": {
                 "metadata": {"labels": labels, "annotations": {TASK_ANNOTATION: task}},
-                "spec": _pod_spec(run.spec, action, settings.evaluations),
+                "spec": _pod_spec(run.spec, action, settings.evaluations, node),
             },
         },
     }
@@ -119,7 +119,7 @@ def _path(artifact: Artifact) -> str | None:
     return f"{VOLUMES_DIRECTORY}/{artifact.pvc.claim_name}/{artifact.pvc.path}" if artifact.pvc else None
 
 
-def _pod_spec(spec: EvaluationRunSpec, action: CreateJob, evaluations: Evaluations) -> Body:
+def _pod_spec(spec: EvaluationRunSpec, action: CreateJob, evaluations: Evaluations, node: str) -> Body:
     defaults = evaluations.pod_defaults
     volumes, mounts = _volumes(spec, defaults)
     optional = {
@@ -127,6 +127,7 @@ def _pod_spec(spec: EvaluationRunSpec, action: CreateJob, evaluations: Evaluatio
         "runtimeClassName": defaults.runtime_class_name,
         "priorityClassName": evaluations.priority_class_name,
         "imagePullSecrets": [{"name": name} for name in defaults.image_pull_secrets],
+        "affinity": _on_node(node) if node else None,
     }
     return {
         "restartPolicy": "Never",
@@ -141,6 +142,12 @@ def _pod_spec(spec: EvaluationRunSpec, action: CreateJob, evaluations: Evaluatio
         "containers": [_container(spec, evaluations, mounts)],
         "volumes": volumes,
     }
+
+
+def _on_node(node: str) -> Body:
+    field = {"key": "metadata.name", "operator": "In", "values": [node]}
+    required = {"nodeSelectorTerms": [{"matchFields": [field]}]}
+    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
 
 
 def _container(spec: EvaluationRunSpec, evaluations: Evaluations, mounts: list[Body]) -> Body:

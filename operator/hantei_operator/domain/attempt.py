@@ -140,16 +140,22 @@ def _being_deleted(here: _Situation, pod: PodFacts) -> Plan:
 def _unscheduled(here: _Situation, pod: PodFacts) -> Plan:
     left = _queue_left(here)
     if left <= 0:
-        words = pod.unschedulable or "no node was found, and the scheduler has not said why"
+        words = _scheduler_words(here, pod) or "no node was found, and the scheduler has not said why"
         return here.end(Ending(unschedulable(words), words, retryable=False))
     age = seconds(pod.created_at, here.now)
     if not pod.unschedulable or age < POD_EXPECTED_SECONDS:
         return Plan(wake_after_seconds=min(left, POD_EXPECTED_SECONDS))
-    reason = unschedulable(pod.unschedulable)
+    words = _scheduler_words(here, pod)
     return Plan(
-        status=_with_words(here, Phase.QUEUED, f"{reason}: {pod.unschedulable}"),
+        status=_with_words(here, Phase.QUEUED, f"{unschedulable(words)}: {words}"),
         wake_after_seconds=min(left, WORDS_EVERY_SECONDS),
     )
+
+
+def _scheduler_words(here: _Situation, pod: PodFacts) -> str:
+    """What the scheduler says, and what it can't know: why we bound the pod to a node."""
+    placement = here.observed.memory.placement
+    return f"{pod.unschedulable}; {placement}" if pod.unschedulable and placement else pod.unschedulable
 
 
 def _placed(here: _Situation, pod: PodFacts, scheduled_at: datetime) -> Plan:

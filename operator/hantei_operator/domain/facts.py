@@ -131,6 +131,8 @@ class AttemptMemory:
     waiting_message: str = ""
     job_events: tuple[EventFacts, ...] = ()
     pod_events: tuple[EventFacts, ...] = ()
+    placement: str = ""
+    """Why the pod may run on one node only."""
     name_conflict: str = ""
     """Whose Job holds the name of ours."""
     progress: Progress | None = None
