@@ -77,6 +77,11 @@ class ResTower(nn.Module):
         self.policy_head = _head(width, POLICY_SIZE)
         self.value_head = _head(width, 1)
 
+    @property
+    def tower_parameters(self) -> int:
+        """Parameters of the residual blocks, each used 81 times a position: nearly all the work of a deep network."""
+        return sum(parameter.numel() for parameter in self.res_blocks.parameters())
+
     @override
     def forward(self, planes: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and values; a value is the raw output, not squashed."""

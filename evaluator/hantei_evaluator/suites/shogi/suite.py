@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 import numpy as np
+import torch
 
 from hantei_api.metrics import Metric
 from hantei_api.reasons import Reason
@@ -21,6 +22,11 @@ from hantei_evaluator.suites.shogi.players import HeuristicPlayer, NetworkPlayer
 
 SLOTS: Final = 256
 """Games that are played at the same time: the most positions in a forward pass."""
+
+ONE_THREAD_PARAMETERS: Final = 1_000_000
+"""A smaller tower is computed by one thread on a CPU: a ply is a few milliseconds of work, and on a CPU that others use
+too torch's threads wait for each other far longer than that (with two threads 76 plies/s were measured instead of 2,900).
+"""
 
 
 class ShogiSuite:
@@ -41,8 +47,11 @@ class ShogiSuite:
                 f"suite.shogi.maxMoves is {spec.max_moves} plies, which must be more than openingPlies "
                 f"({spec.opening_plies}): raise maxMoves or lower openingPlies.",
             )
+        network = load_network(context.checkpoint, context.device)
+        if context.device.type == "cpu" and network.tower_parameters < ONE_THREAD_PARAMETERS:
+            torch.set_num_threads(1)
         self._agent = NetworkPlayer(
-            load_network(context.checkpoint, context.device),
+            network,
             context.device,
             perspective=spec.action_perspective,
             max_moves=spec.max_moves,
