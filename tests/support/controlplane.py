@@ -24,6 +24,7 @@ CONTROLLERS = (
     "resourcequota-controller",
     "ttl-after-finished-controller",
     "pod-garbage-collector-controller",
+    "node-lifecycle-controller",
     "taint-eviction-controller",
     "disruption-controller",
 )
