@@ -1,8 +1,10 @@
 """What the gateway writes, and what it makes of the answers of a real API server."""
 
 import asyncio
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from hantei_operator.cluster import gateway as gateway_module
 from hantei_operator.cluster.client import Body, Client
-from hantei_operator.cluster.errors import AlreadyExists, ApiError, Conflict, NotFound, NotLeading
+from hantei_operator.cluster.errors import AlreadyExists, Conflict, NotFound, NotLeading, Unavailable
 from hantei_operator.cluster.events import build_event
 from hantei_operator.cluster.facts import job_facts, run_facts
 from hantei_operator.cluster.gateway import Gateway, status_patch
@@ -151,8 +153,7 @@ def test_a_run_is_deleted_once_and_never_another_of_its_name(gateway: Gateway, r
 def test_a_deadline_is_lowered_and_never_another_pods(gateway: Gateway, api: client.ApiClient, namespace: str) -> None:
     uid = accepted(api, namespace)["uid"]
     core = client.CoreV1Api(api)
-    with pytest.raises(ApiError):
-        done(gateway.lower_deadline(namespace, "evaluation", "another-uid"))
+    done(gateway.lower_deadline(namespace, "evaluation", "another-uid"))
     assert core.read_namespaced_pod("evaluation", namespace).spec.active_deadline_seconds == 300
     done(gateway.lower_deadline(namespace, "evaluation", uid))
     assert core.read_namespaced_pod("evaluation", namespace).spec.active_deadline_seconds == 1
@@ -204,6 +205,33 @@ def test_writes_are_counted_by_outcome(gateway: Gateway, registry: CollectorRegi
         for outcome in ("ok", "AlreadyExists")
     }
     assert counted == {"ok": 1.0, "AlreadyExists": 1.0}
+
+
+def test_a_write_that_is_not_answered_is_sent_once_and_given_up_after_2_5_s(leader: Leader, namespace: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        configuration = client.Configuration(host=f"http://127.0.0.1:{port}", retries=False)
+        gateway = Gateway(Client(client.ApiClient(configuration)), leader, CollectorRegistry())
+        started_at = time.monotonic()
+        with pytest.raises(Unavailable) as refused:
+            done(gateway.create_job(namespace, {}))
+        assert refused.value.temporary
+        assert 2.4 < time.monotonic() - started_at < 3.5
+        connection, _ = silent.accept()
+        with connection:
+            assert b"?timeout=2500ms" in connection.recv(4096)
+        silent.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            silent.accept()
+
+
+def test_an_api_server_that_is_away_is_unavailable(leader: Leader, namespace: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    configuration = client.Configuration(host=f"http://127.0.0.1:{port}", retries=False)
+    gateway = Gateway(Client(client.ApiClient(configuration)), leader, CollectorRegistry())
+    with pytest.raises(Unavailable):
+        done(gateway.get_job(namespace, "job"))
 
 
 CRASH = """

@@ -165,8 +165,13 @@ class Gateway:
     def lower_deadline(self, namespace: str, pod_name: str, uid: str) -> None:
         """Let the kubelet stop a pod within a second; pod and termination message stay."""
         body = {"metadata": {"uid": uid}, "spec": {"activeDeadlineSeconds": 1}}
-        with contextlib.suppress(NotFound):
+        try:
             self._write("PATCH", paths.path(paths.PODS, namespace, pod_name), body)
+        except NotFound:
+            pass
+        except ApiError as error:
+            if "metadata.uid" not in error.message:  # a UID that differs: the pod that was meant is gone
+                raise
 
     @write
     def delete_run(self, namespace: str, name: str, uid: str) -> None:

@@ -20,6 +20,8 @@ from hantei_operator.cluster.paths import LEASES, path
 logger = logging.getLogger(__name__)
 
 LEASE_TIMEOUT_SECONDS = 2.0
+WRITE_SECONDS = 2.5
+"""How long a write that was allowed may be under way."""
 EXIT_CODE = 3
 """Leadership is lost: start again as a candidate."""
 
@@ -45,6 +47,8 @@ class Lease:
         Monotonic seconds.
     leave
         Ends the process at once.
+    pause
+        Waits for some seconds.
     """
 
     def __init__(  # noqa: PLR0913  # durations, clock and exit are for tests
@@ -59,6 +63,7 @@ class Lease:
         retry_seconds: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
         leave: Callable[[int], object] = os._exit,
+        pause: Callable[[float], object] = time.sleep,
     ) -> None:
         self.identity = identity
         self._client = client
@@ -70,6 +75,9 @@ class Lease:
         self._retry_seconds = retry_seconds
         self._clock = clock
         self._leave = leave
+        self._pause = pause
+        self._allowed_at = float("-inf")
+        """When a write was last allowed."""
         self._renewed_at: float | None = None
         self._known: Body | None = None
         self._seen_version = ""
@@ -99,9 +107,10 @@ class Lease:
             raise NotLeading("this process does not hold the Lease")
         if self._seconds_left() <= 0:
             raise NotLeading(f"the Lease was last renewed more than {self._renew_deadline_seconds:g} s ago")
+        self._allowed_at = self._clock()
 
     def release(self) -> None:
-        """Stop, and let the next candidate in at once. Blocks for up to 6 s; the gateway must be closed before."""
+        """Stop, and let the next candidate in once the last write that was allowed has ended. Blocks for up to 9 s."""
         self._stopped.set()
         held = self.is_leading
         self._renewed_at = None
@@ -110,6 +119,7 @@ class Lease:
         self._renewed_at = None
         if not held or self._known is None:
             return
+        self._pause(max(0.0, self._allowed_at + WRITE_SECONDS - self._clock()))
         try:
             self._write(self._known, holder="", duration_seconds=1)
         except ApiError as error:

@@ -8,6 +8,7 @@ from hantei_api.names import (
     CONTAINER_NAME,
     EVALUATOR_PORT,
     GRACE_SECONDS,
+    INPUTS_DIRECTORY,
     OUTPUT_DIRECTORY,
     RUN_KIND,
     RUN_LABEL,
@@ -30,6 +31,8 @@ VOLUMES_DIRECTORY = "/volumes"
 or end in a mount error; like this the evaluator finds it missing, and says so."""
 UNREACHABLE_SECONDS = 30
 SUITES_WITHOUT_PROGRESS = frozenset({"command"})
+LINKS_SIZE = "1Mi"
+"""/inputs holds links alone: the evaluator makes one for each input, to where it was mounted or fetched."""
 SCRATCH_SHARE = 0.9
 """What may be fetched, of spec.resources.ephemeralStorage; the rest is for partial results and the log."""
 
@@ -245,10 +248,12 @@ def _volumes(spec: EvaluationRunSpec, defaults: PodDefaults) -> tuple[list[Body]
     volumes: list[Body] = [
         {"name": "task", "downwardAPI": {"items": [task]}},
         {"name": "scratch", "emptyDir": {"sizeLimit": str(spec.resources.ephemeral_storage)}},
+        {"name": "inputs", "emptyDir": {"sizeLimit": LINKS_SIZE}},
     ]
     mounts: list[Body] = [
         {"name": "task", "mountPath": TASK_DIRECTORY, "readOnly": True},
         {"name": "scratch", "mountPath": SCRATCH_DIRECTORY},
+        {"name": "inputs", "mountPath": INPUTS_DIRECTORY},
     ]
     if defaults.shared_memory:
         volumes.append({"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": defaults.shared_memory}})

@@ -46,6 +46,9 @@ class Server:
         self.lease = copy.deepcopy(body)
         self.lease["metadata"]["resourceVersion"] = str(version)
 
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+
     @property
     def spec(self) -> Body:
         assert self.lease is not None
@@ -60,7 +63,15 @@ def server() -> Server:
 
 def candidate(server: Server, identity: str, exits: list[int] | None = None) -> Lease:
     leave = (exits if exits is not None else []).append
-    return Lease(server, "hantei", "operator", identity, clock=lambda: server.now, leave=leave)  # type: ignore[arg-type]
+    return Lease(
+        server,  # type: ignore[arg-type]
+        "hantei",
+        "operator",
+        identity,
+        clock=lambda: server.now,
+        leave=leave,
+        pause=server.wait,
+    )
 
 
 def test_the_first_candidate_makes_the_lease_and_may_write(server: Server) -> None:
@@ -183,6 +194,18 @@ def test_a_released_lease_is_taken_at_once(server: Server) -> None:
         one.assert_held()
     assert server.spec["holderIdentity"] == ""
     assert two.attempt()
+
+
+def test_a_lease_is_released_when_the_last_write_has_ended(server: Server) -> None:
+    one = candidate(server, "one")
+    one.attempt()
+    server.now += 1
+    one.assert_held()
+    allowed_at = server.now
+    server.now += 1
+    one.release()
+    assert server.now == allowed_at + 2.5
+    assert server.spec["holderIdentity"] == ""
 
 
 def test_a_candidate_releases_nothing(server: Server) -> None:
