@@ -4,6 +4,7 @@ import hashlib
 import os
 from pathlib import Path
 
+from hantei_api.names import INPUTS_DIRECTORY
 from hantei_api.reasons import Reason
 from hantei_api.task import EvaluationTask, TaskArtifact
 from hantei_evaluator.run.errors import EvaluationError
@@ -30,7 +31,7 @@ def gather(task: EvaluationTask, scratch: Path) -> tuple[Path, str, Path]:
             _link(inputs / item.name, path.absolute())
         if item.sha256 is not None:
             _verify(what, path, item.sha256)
-    return checkpoint, digest, inputs
+    return checkpoint, digest, _at_fixed_place(inputs)
 
 
 def sha256_of(path: Path) -> str:
@@ -42,6 +43,16 @@ def sha256_of(path: Path) -> str:
     for file_path in sorted(each for each in path.rglob("*") if each.is_file()):
         listing.update(f"{sha256_of(file_path)}  {file_path.relative_to(path)}\n".encode())
     return listing.hexdigest()
+
+
+def _at_fixed_place(inputs: Path) -> Path:
+    """In a pod the inputs appear below /inputs, which a command's argv can name; a laptop has no such empty folder."""
+    fixed = Path(INPUTS_DIRECTORY)
+    if not os.access(fixed, os.W_OK) or any(fixed.iterdir()):
+        return inputs
+    for entry in inputs.iterdir():
+        _link(fixed / entry.name, entry)
+    return fixed
 
 
 def _locate(what: str, artifact: TaskArtifact, directory: Path, limit_bytes: int | None) -> Path:
