@@ -1,6 +1,7 @@
 """``hantei``: one command, a module for each of its verbs."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -12,6 +13,9 @@ from hantei_cli import evaluate, shogi
 
 EX_USAGE = 64
 """sysexits.h: the command was used wrongly."""
+
+EX_BROKEN_PIPE = 141
+"""What a shell reports of a program that SIGPIPE ended."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -34,7 +38,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # What follows -- is the command suite's own, options and all.
     own, _, command = _split(arguments)
     options = parser.parse_args(own, argparse.Namespace(command=command))
-    code: int = options.run(options, parser)
+    try:
+        code: int = options.run(options, parser)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has seen enough (`| head`); what is left in the buffer has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EX_BROKEN_PIPE
     return code
 
 

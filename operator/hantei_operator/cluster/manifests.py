@@ -165,7 +165,12 @@ def _container(spec: EvaluationRunSpec, evaluations: Evaluations, mounts: list[B
         "image": spec.image or evaluations.image,
         "imagePullPolicy": evaluations.image_pull_policy,
         "args": ["evaluate", "--task", f"{TASK_DIRECTORY}/{TASK_FILE}"],
-        "env": [{"name": "HOME", "value": SCRATCH_DIRECTORY}, *_wandb_environment(spec)],
+        "env": [
+            {"name": "HOME", "value": SCRATCH_DIRECTORY},
+            # OpenMP counts the node's cores; more threads than the pod's cores make everything slower.
+            {"name": "OMP_NUM_THREADS", "value": str(max(1, int(_number(spec.resources.cpu))))},
+            *_wandb_environment(spec),
+        ],
         **({"envFrom": sources} if sources else {}),
         "ports": [{"name": "metrics", "containerPort": EVALUATOR_PORT}],
         "resources": {"requests": resources, "limits": resources},
