@@ -110,7 +110,7 @@ class Progress(Output):
     eta_seconds: float | None = Field(
         default=None, ge=0, allow_inf_nan=False, description="Estimated seconds to the end, from the mean rate so far."
     )
-    text: Identifier | None = Field(default=None, description="The same in words, for kubectl get: 40/64.")
+    text: Identifier | None = Field(default=None, description="The same in words, for kubectl get: 63%.")
 
 
 class Failure(Output):

@@ -57,7 +57,7 @@ def progress_from(text: bytes) -> Progress | None:
     try:
         body = json.loads(text)
         done, total, eta = body["done"], body.get("total"), body.get("etaSeconds")
-        words = f"{done}/{total}" if total is not None else str(done)
+        words = f"{100 * done / total:.0f}%" if total else str(done)
         return Progress(done=done, total=total, eta_seconds=round(eta, 1) if eta is not None else None, text=words)
     except (ValueError, KeyError, TypeError, AttributeError, ValidationError, RecursionError):
         return None

@@ -1,5 +1,6 @@
 """Pure edits of a run's status: conditions, attempts, the end."""
 
+import math
 from datetime import datetime
 from typing import Any
 
@@ -144,11 +145,14 @@ def _with_summary(run: RunFacts, status: RunStatus, now: datetime, summary: Resu
 
 
 def score(metrics: list[Metric]) -> str | None:
-    """The first metric with its standard error: ``0.961 ± 0.010``."""
+    """The first metric with its standard error, to the decimal place of the error's first digit: ``0.961±0.010``."""
     if not metrics:
         return None
     first = metrics[0]
-    return f"{first.value:.4g}" + (f" ± {first.stderr:.2g}" if first.stderr is not None else "")
+    if not first.stderr:
+        return f"{first.value:.4g}"
+    places = min(6, max(0, -math.floor(math.log10(first.stderr))))
+    return f"{first.value:.{places}f}±{first.stderr:.{places}f}"
 
 
 def result_message(status: RunStatus) -> str:
