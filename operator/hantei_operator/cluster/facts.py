@@ -1,5 +1,6 @@
 """From raw bodies to the frozen facts that decisions look at. Nothing else reads raw bodies."""
 
+import logging
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,6 +13,8 @@ from hantei_operator.cluster.client import Body
 from hantei_operator.domain.facts import ContainerFacts, EventFacts, JobFacts, PodFacts, RunFacts, TerminatedFacts
 from hantei_operator.domain.volumes import ClaimFacts, ClaimUser
 
+logger = logging.getLogger(__name__)
+
 
 def run_facts(body: Body) -> RunFacts:
     """An EvaluationRun. A spec that another version let in becomes ``spec_error``, never an exception."""
@@ -21,8 +24,13 @@ def run_facts(body: Body) -> RunFacts:
     try:
         spec = EvaluationRunSpec.model_validate(body.get("spec", {}))
     except ValidationError as problem:
-        first = problem.errors()[0]
-        error = f"spec.{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+        error = _first_error("spec", problem)
+    status, unreadable = RunStatus(), ""
+    try:
+        status = RunStatus.model_validate(body.get("status") or {})
+    except ValidationError as problem:
+        unreadable = _first_error("status", problem)
+        logger.warning("run %s/%s is left alone: %s", metadata["namespace"], metadata["name"], unreadable)
     return RunFacts(
         namespace=metadata["namespace"],
         name=metadata["name"],
@@ -32,9 +40,15 @@ def run_facts(body: Body) -> RunFacts:
         created_at=_required_time(metadata["creationTimestamp"]),
         spec=spec,
         spec_error=error,
-        status=RunStatus.model_validate(body.get("status") or {}),
+        status=status,
+        unreadable_status=unreadable,
         deleting="deletionTimestamp" in metadata,
     )
+
+
+def _first_error(where: str, problem: ValidationError) -> str:
+    first = problem.errors()[0]
+    return f"{where}.{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
 
 
 def job_facts(body: Body) -> JobFacts:

@@ -21,6 +21,8 @@ class RunFacts:
     """None when the stored spec is not valid for this version (an older or newer schema let it in)."""
     spec_error: str = ""
     status: RunStatus = field(default_factory=RunStatus)
+    unreadable_status: str = ""
+    """What in the stored status this version can't read: a newer operator wrote it, and the run is left to that one."""
     deleting: bool = False
 
 

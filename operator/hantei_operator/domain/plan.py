@@ -25,7 +25,7 @@ SUSPENDED = "Suspended"
 def plan(observed: Observed, now: datetime, policy: Policy) -> Plan:
     """Say what to do about a run now, and when to look again."""
     run = observed.run
-    if run.deleting:
+    if run.deleting or run.unreadable_status:
         return Plan()
     if run.status.finished:
         return ends.after_the_end(observed, now, policy)

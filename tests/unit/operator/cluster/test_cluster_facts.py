@@ -157,3 +157,20 @@ def test_the_zero_time_of_a_container_that_never_started_is_none() -> None:
 
 def test_an_event() -> None:
     assert event_facts({"reason": "FailedCreate", "message": "quota"}) == EventFacts("FailedCreate", "quota")
+
+
+def test_a_status_that_a_newer_operator_wrote_is_left_alone_and_breaks_nothing() -> None:
+    body = {
+        "metadata": {
+            "namespace": "team",
+            "name": "run",
+            "uid": "u",
+            "resourceVersion": "7",
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+        },
+        "spec": {},
+        "status": {"phase": "Meditating"},
+    }
+    facts = run_facts(body)
+    assert facts.unreadable_status.startswith("status.phase")
+    assert facts.spec is None
