@@ -1,9 +1,7 @@
 """The failure table on a real cluster: each ends in the right reason, in time, with the way out, and leaves nothing."""
 
-import threading
-import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import pytest
@@ -80,6 +78,9 @@ def queued_by_quota(kind: Kind, row: Row) -> None:
 
     eventually(lambda: kind.look(row.name, row.namespace, waiting), describe=lambda: kind.report(row.namespace))
 
+
+Interference = dict[str, Future[None]]
+"""What is done to rows meanwhile, by name."""
 
 SHORT = {"queueSeconds": 8}
 BRIEF = {"startSeconds": 60, "runSeconds": 4, "wallSeconds": 90}
@@ -197,57 +198,30 @@ ROWS = [
 ]
 
 
-@dataclass
-class Started:
-    """What runs while the tests wait for it."""
-
-    at: float
-    interference: dict[str, "Thread"]
-
-
-class Thread(threading.Thread):
-    """A thread whose failure is the test's."""
-
-    def __init__(self, work: Callable[[], None]) -> None:
-        super().__init__(daemon=True)
-        self._work = work
-        self.error: BaseException | None = None
-
-    def run(self) -> None:
-        try:
-            self._work()
-        except BaseException as error:  # noqa: BLE001  # the test raises it
-            self.error = error
-
-
 @pytest.fixture(scope="module")
-def started(ring: Kind, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
+def started(ring: Kind, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Interference]:
     """All rows of the table at once: the table takes as long as its slowest row."""
     ring.fresh_namespace(ACCOUNT)
     quota = {"kind": "ResourceQuota", "apiVersion": "v1", "metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}}
     ring.create(quota, QUOTA)
     make_claim(ring, FAILURES, CLAIM, SPOIL, {})
     settings = host_settings(ACCOUNT, podDefaults={"serviceAccountName": "absent"})
-    with HostOperator(ring, tmp_path_factory.mktemp("account"), "operator-of-missing-account", settings):
-        at = time.monotonic()
-        with ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda row: ring.create(row.body, row.namespace), ROWS))
-        threads = {row.name: Thread(lambda row=row, act=row.interfere: act(ring, row)) for row in ROWS if row.interfere}
-        for thread in threads.values():
-            thread.start()
-        yield Started(at, threads)
+    with (
+        HostOperator(ring, tmp_path_factory.mktemp("account"), ACCOUNT, settings=settings),
+        ThreadPoolExecutor(8) as pool,
+    ):
+        list(pool.map(lambda row: ring.create(row.body, row.namespace), ROWS))
+        yield {row.name: pool.submit(row.interfere, ring, row) for row in ROWS if row.interfere}
     ring.delete("Namespace", ACCOUNT)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_failure_ends_in_its_reason_in_time_says_the_way_out_and_leaves_nothing(
-    ring: Kind, started: Started, row: Row
+    ring: Kind, started: Interference, row: Row
 ) -> None:
     body = ring.finished(row.name, row.namespace, row.clock_seconds + 60 + POD_SECONDS)
-    interference = started.interference.get(row.name)
-    if interference is not None:
-        interference.join(POD_SECONDS)
-        assert interference.error is None, interference.error
+    if row.name in started:
+        started[row.name].result(POD_SECONDS)
     check_end(ring, row, body)
     check_nothing_left(ring, row)
 

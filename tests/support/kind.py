@@ -2,8 +2,8 @@
 
 import json
 import os
-import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -137,10 +137,10 @@ class Kind:
             lambda: self.look(run, namespace, there), timeout_seconds, describe=lambda: self.report(namespace)
         )
 
-    def look(self, run: str, namespace: str, wanted: Callable[[Body], bool]) -> Body | None:
-        """A run's body, if it is as wanted."""
+    def look(self, run: str, namespace: str, wanted: Callable[[Body], bool]) -> Body:
+        """A run's body; an empty one while it is not as wanted."""
         body = self.get("EvaluationRun", run, namespace)
-        return body if wanted(body) else None
+        return body if wanted(body) else {}
 
     def fresh_namespace(self, name: str) -> str:
         """An empty namespace where Pod Security restricted is enforced; one that an earlier test run left goes first."""
@@ -169,39 +169,44 @@ class Kind:
                 parts.append(f"--- {kind}: {error}")
         events = self.kubectl("get", "events", "-n", namespace, "--sort-by=.metadata.creationTimestamp")
         parts.append(f"--- events of {namespace}\n{events[-6000:]}")
-        for name, log in self.programs.items():
-            parts.append(f"--- {name}\n{log.read_text(errors='replace')[-3000:]}")
-        for line in self.kubectl(
-            "get", "pods", "-A", "-l", "app.kubernetes.io/component=operator", "-o", "name"
-        ).split():
-            parts.append(f"--- log of {line}\n{self._operator_log(line)}")
+        for name, log in list(self.programs.items()):
+            if name.startswith((f"{namespace}/", "ring/")):
+                parts.append(f"--- {name}\n{log.read_text(errors='replace')[-4000:]}")
+        if namespace in WATCHED:
+            parts.append(f"--- the operator\n{self._operator_logs()}")
         return "\n".join(parts)
 
-    def _operator_log(self, pod: str) -> str:
-        names = self.kubectl("get", "pods", "-A", "-l", "app.kubernetes.io/component=operator", "-o", "json")
-        for body in json.loads(names)["items"]:
-            if pod.endswith(body["metadata"]["name"]):
-                return self.kubectl("logs", "-n", body["metadata"]["namespace"], pod, "--tail=60")
-        return ""
+    def _operator_logs(self) -> str:
+        arguments = ["logs", "-n", SYSTEM, "-l", "app.kubernetes.io/component=operator", "--prefix", "--tail=60"]
+        return self.kubectl(*arguments)
 
     def _call(self, method: str, path: str, *, query: Body | None = None, body: Body | None = None) -> Body:
         return self.client.call(method, path, query=query, body=body, timeout_seconds=CALL_SECONDS)
 
 
 class HostOperator:
-    """An operator that runs on this machine, for tests that kill and stop it."""
+    """An operator that runs on this machine and looks after one namespace, for tests that kill and stop it."""
 
-    def __init__(self, kind: Kind, directory: Path, name: str, settings: Body, failpoint: str = "") -> None:
+    def __init__(
+        self,
+        kind: Kind,
+        directory: Path,
+        namespace: str,
+        name: str = "operator",
+        *,
+        settings: Body | None = None,
+        environment: dict[str, str] | None = None,
+    ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         config = directory / f"{name}.yaml"
-        config.write_text(yaml.safe_dump({"httpPort": 0, "logLevel": "INFO", **settings}))
+        config.write_text(yaml.safe_dump(settings or host_settings(namespace)))
         self.log = directory / f"{name}.log"
-        kind.programs[name] = self.log
-        self._kind, self._name = kind, name
+        self._kind, self._name = kind, f"{namespace}/{name}"
+        kind.programs[self._name] = self.log
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [str(Path(shutil.which("hantei-operator") or ".venv/bin/hantei-operator")), "--config", str(config)],
-                env={**os.environ, "HANTEI_FAILPOINT": failpoint},
+                [str(Path(sys.executable).with_name("hantei-operator")), "--config", str(config)],
+                env={**os.environ, **(environment or {})},
                 stdout=log,
                 stderr=log,
             )
@@ -243,6 +248,7 @@ def host_settings(namespace: str, **evaluations: Any) -> Body:
         "watchNamespaces": [namespace],
         "leaseNamespace": namespace,
         "leaseName": "operator",
+        "httpPort": 0,
         "evaluations": {"image": EVALUATOR, "imagePullPolicy": "Never", "maxConcurrent": 4, **evaluations},
     }
 
