@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from support.controlplane import binary
 
@@ -21,6 +21,11 @@ class Cluster:
             "HELM_CONFIG_HOME": str(home),
             "HELM_DATA_HOME": str(home),
         }
+
+    @classmethod
+    def of_environment(cls, helm: str, home: Path, namespace: str = "hantei-system") -> Self:
+        """The cluster that KUBECONFIG names."""
+        return cls(Path(os.environ["KUBECONFIG"]), helm, home, namespace)
 
     def helm(self, *arguments: str, succeeds: bool = True) -> str:
         """Output of Helm, which must succeed unless the test says otherwise."""
