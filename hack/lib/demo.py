@@ -306,4 +306,7 @@ Done in {time.monotonic() - START:.0f} s. Where to look next:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("\ndemo: interrupted; `make demo` goes on from what is there")
