@@ -125,7 +125,7 @@ RUN = Resource(
         Column("Age", ".metadata.creationTimestamp", "Time since the run was created.", type="date"),
         Column("Node", ".status.nodeName", "Node of the current attempt.", wide=True),
         Column("GPU", ".status.gpus", "GPUs that the run asks for.", type="integer", wide=True),
-        Column("Device", ".status.provenance.device", "What computed.", wide=True),
+        Column("Dev", ".status.provenance.device", "What computed.", wide=True),
         Column("Took", ".status.duration", "Time from the pod's binding to its end.", wide=True),
     ),
 )

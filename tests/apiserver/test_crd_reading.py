@@ -75,7 +75,7 @@ def test_kubectl_get_reads_well_at_120_columns(
         "suite": "classification",
         "reason": "Completed",
         "progress": {"done": 360, "total": 360, "text": "100%"},
-        "score": "0.96±0.01",
+        "score": "0.961±0.010",
         "verdict": "None",
         "nodeName": "hantei-worker",
     }
@@ -85,8 +85,8 @@ def test_kubectl_get_reads_well_at_120_columns(
     assert short[0].split() == ["NAME", "SUITE", "PHASE", "REASON", "DONE", "SCORE", "VERDICT", "AGE"]
     assert short[1].split()[:-1] == [
         *("digits", "classification", "Succeeded", "Completed"),
-        *("100%", "0.96±0.01", "None"),
+        *("100%", "0.961±0.010", "None"),
     ]
-    assert wide[0].split()[-4:] == ["NODE", "GPU", "DEVICE", "TOOK"]
+    assert wide[0].split()[-4:] == ["NODE", "GPU", "DEV", "TOOK"]
     assert wide[1].split()[-4:] == ["hantei-worker", "1", "cpu", "6s"]
     assert max(map(len, wide)) <= 120
