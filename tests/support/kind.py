@@ -4,8 +4,9 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
@@ -16,7 +17,7 @@ import yaml
 from hantei_api.names import RUN_LABEL
 from hantei_operator.cluster import paths
 from hantei_operator.cluster.client import Client, connect
-from hantei_operator.cluster.errors import ApiError, NotFound
+from hantei_operator.cluster.errors import ApiError, NotFound, Unavailable
 from support.controlplane import binary
 from support.waiting import POD_SECONDS, REACTION_SECONDS, eventually
 
@@ -26,6 +27,7 @@ WORKER = "hantei-worker"
 EVALUATOR = "hantei/evaluator:dev"
 PAUSE = "registry.k8s.io/pause:3.10"
 CALL_SECONDS = 15.0
+WATCH_SECONDS = 900
 RESTRICTED_LABELS = {"pod-security.kubernetes.io/enforce": "restricted"}
 RESTRICTED_POD = {
     "runAsNonRoot": True,
@@ -182,6 +184,31 @@ class Kind:
 
     def _call(self, method: str, path: str, *, query: Body | None = None, body: Body | None = None) -> Body:
         return self.client.call(method, path, query=query, body=body, timeout_seconds=CALL_SECONDS)
+
+
+class Watch:
+    """Every version of every object of a kind that a namespace had since now."""
+
+    def __init__(self, kind: Kind, name: str, namespace: str) -> None:
+        self.events: list[Body] = []
+        query = {"watch": "true", "timeoutSeconds": WATCH_SECONDS}
+        self._stream = kind.client.stream(
+            paths.path(KINDS[name], namespace), query=query, read_timeout_seconds=WATCH_SECONDS
+        )
+        threading.Thread(target=self._follow, daemon=True).start()
+
+    def count(self, event: str, name: str) -> int:
+        """How often an object was ADDED, MODIFIED or DELETED."""
+        return sum(1 for each in self.events if (each["type"], each["object"]["metadata"]["name"]) == (event, name))
+
+    def stop(self) -> None:
+        """End it."""
+        self._stream.stop()
+
+    def _follow(self) -> None:
+        with suppress(Unavailable, ValueError):  # stopped
+            for event in self._stream:
+                self.events.append(event)  # one by one: others read it meanwhile
 
 
 class HostOperator:
