@@ -1,7 +1,9 @@
 """The chart on the kind cluster, once for the whole ring, and the namespaces that its operator looks after."""
 
+import fcntl
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -33,7 +35,7 @@ def ring(kind: Kind, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kind]
     """The cluster with an operator, installed by Helm, that looks after the ring's namespaces."""
     values = tmp_path_factory.mktemp("chart") / "values.json"
     values.write_text(json.dumps(VALUES))
-    with paused(kind, SYSTEM):
+    with alone(), paused(kind, SYSTEM):
         for namespace in (SYSTEM, *WATCHED):
             kind.delete("Namespace", namespace)
         for namespace in (SYSTEM, *WATCHED):
@@ -45,6 +47,15 @@ def ring(kind: Kind, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kind]
         output(binary("helm"), "uninstall", "hantei", "--namespace", SYSTEM, "--wait")
         for namespace in (*WATCHED, SYSTEM):
             kind.delete("Namespace", namespace)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """One ring at a time: a second one on this machine waits here."""
+    lab = Path(__file__).parents[2] / ".lab"
+    with (lab / "ring.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _install(values: Path) -> None:
