@@ -269,7 +269,7 @@ def evaluate_example(example: str) -> None:
 def evaluate_without_allow_cpu() -> None:
     """The same run, but the GPU that it holds must be one that torch can use."""
     body = manifest("digits")
-    name = body["metadata"]["name"] = "digits-needs-gpu"
+    name = body["metadata"]["name"] = "no-gpu"
     body["spec"].setdefault("resources", {}).pop("allowCpu", None)
     kubectl("delete", "evaluationrun", name, "--ignore-not-found", "--wait")
     kubectl("apply", "-f", "-", stdin=json.dumps(body))

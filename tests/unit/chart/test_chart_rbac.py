@@ -9,13 +9,14 @@ from support.chart import Helm, Rendered
 
 RUNS_AND_WHAT_THEY_ARE_MADE_OF = {
     "hantei.dev/evaluationruns": "delete get list watch",
-    "hantei.dev/evaluationruns/status": "get patch",
+    "hantei.dev/evaluationruns/status": "patch",
+    "hantei.dev/evaluationruns/finalizers": "update",
     "batch/jobs": "create delete get list watch",
-    "/pods": "delete get list patch watch",
+    "/pods": "delete list patch watch",
     "/persistentvolumeclaims": "get",
     "/events": "create list",
 }
-LEADERSHIP = {"coordination.k8s.io/leases": "create", "coordination.k8s.io/leases/hantei": "get patch update"}
+LEADERSHIP = {"coordination.k8s.io/leases": "create", "coordination.k8s.io/leases/hantei": "get update"}
 VIEW = {"hantei.dev/evaluationruns": "get list watch", "hantei.dev/evaluationruns/status": "get list watch"}
 EDIT = {"hantei.dev/evaluationruns": "create delete deletecollection patch update"}
 
