@@ -81,7 +81,7 @@ class ShogiSuite:
         return Outcome(
             metrics=metrics(finished),
             complete=len(finished) == spec.num_games,
-            versions={"open_spiel": rules.engine_version()},
+            versions={"open_spiel": rules.engine_version(), "torch": torch.__version__},
         )
 
 

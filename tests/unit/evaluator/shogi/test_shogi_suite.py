@@ -55,7 +55,7 @@ def test_an_evaluation_plays_each_opening_with_both_colours(keisei: Path, record
     assert games["pair-0000-black"]["opening"] == games["pair-0000-white"]["opening"]
     assert len({tuple(game["opening"]) for game in games.values()}) == 3
     assert record.progress_reports[-1] == (5, 5)
-    assert set(outcome.versions) == {"open_spiel"}
+    assert set(outcome.versions) == {"open_spiel", "torch"}
     for game in games.values():
         assert game["plies"] == len(game["moves"]) <= 40
         assert game["moves"][:8] == game["opening"]
