@@ -160,22 +160,18 @@ def _scheduler_words(here: _Situation, pod: PodFacts) -> str:
 
 def _placed(here: _Situation, pod: PodFacts, scheduled_at: datetime) -> Plan:
     begin = here.attempt.scheduled_at or min(scheduled_at, here.now)
-    wall_left = here.spec.clocks.wall_seconds + CLOCK_SLACK_SECONDS - seconds(begin, here.now)
-    if wall_left <= 0:
-        return _stop(here, Reason.DEADLINE_EXCEEDED, "the pod outlived activeDeadlineSeconds (clocks.wallSeconds)")
+    earlier = statuses.edit(here.status, attempts=here.status.attempts[:-1])
+    wall_left = wall_left_seconds(here.spec, earlier) + CLOCK_SLACK_SECONDS - seconds(begin, here.now)
     if pod.ready_at is not None or here.attempt.ready_at is not None:
         return _running(here, pod, begin, wall_left)
-    left = here.spec.clocks.start_seconds - seconds(begin, here.now)
+    left = min(here.spec.clocks.start_seconds - seconds(begin, here.now), wall_left)
     if left <= 0:
-        ending = (
-            Ending(Reason.START_TIMEOUT, "the evaluator started, and was not ready in time")
-            if pod.container.ever_started
-            else never_started(here.observed.memory)
-        )
-        return here.end(ending)
+        if pod.container.ever_started:
+            return _stop(here, Reason.START_TIMEOUT, "the evaluator started, and was not ready in time")
+        return here.end(never_started(here.observed.memory))
     waiting = here.observed.memory.waiting_reason
     age = seconds(begin, here.now)
-    if waiting not in EARLY_WORDS:
+    if waiting not in EARLY_WORDS and not pod.container.ever_started:
         status = _with_words(here, Phase.STARTING, f"{waiting}: {here.observed.memory.waiting_message}")
         return Plan(status=status, wake_after_seconds=min(left, WORDS_EVERY_SECONDS))
     if pod.container.ever_started or age < LOOK_AGAIN_SECONDS:
@@ -194,6 +190,8 @@ def _running(here: _Situation, pod: PodFacts, begin: datetime, wall_left: float)
     earlier = statuses.edit(here.status, attempts=here.status.attempts[:-1])
     run_left = run_left_seconds(here.spec, earlier)
     wake = wall_left
+    if wake <= 0:
+        return _stop(here, Reason.DEADLINE_EXCEEDED, "the pod outlived activeDeadlineSeconds (clocks.wallSeconds)")
     if run_left is not None:
         slack = here.spec.clocks.publish_seconds + CLOCK_SLACK_SECONDS
         wake = min(wake, run_left + slack - seconds(ready_at, now))

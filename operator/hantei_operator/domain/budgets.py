@@ -71,18 +71,15 @@ def add_attempt(status: RunStatus, attempt: Attempt, *, useful: bool) -> tuple[C
 def may_retry(spec: EvaluationRunSpec, attempts: list[Attempt], reason: Reason) -> bool:
     """Whether the budget that ``reason`` draws on allows another attempt, after ``attempts`` (the ended one included)."""
     budget = FACTS[reason].budget
-    used = sum(1 for attempt in attempts if attempt.reason and FACTS[attempt.reason].budget is budget)
-    if len(attempts) >= MAX_ATTEMPTS:
+    if budget is Budget.NONE or len(attempts) >= MAX_ATTEMPTS:
         return False
-    match budget:
-        case Budget.NONE:
-            return False
-        case Budget.FREE:
-            return spec.on_preemption is OnPreemption.REQUEUE and used <= MAX_FREE_RETRIES
-        case Budget.INFRASTRUCTURE:
-            return used <= spec.retries.infrastructure
-        case Budget.EVALUATION:
-            return used <= spec.retries.evaluation
+    used = sum(1 for attempt in attempts if attempt.reason and FACTS[attempt.reason].budget is budget)
+    most = {
+        Budget.FREE: MAX_FREE_RETRIES if spec.on_preemption is OnPreemption.REQUEUE else 0,
+        Budget.INFRASTRUCTURE: spec.retries.infrastructure,
+        Budget.EVALUATION: spec.retries.evaluation,
+    }
+    return used <= most[budget]
 
 
 def retry_at(attempts: list[Attempt]) -> datetime | None:

@@ -18,6 +18,7 @@ PULL_WORDS = frozenset(
         "RegistryUnavailable",
     }
 )
+GOOD = frozenset({Reason.COMPLETED, Reason.GATE_FAILED})
 VOLUME_EVENTS = frozenset({"FailedMount", "FailedAttachVolume", "FailedMapVolume"})
 _CLAIM_WORDS = re.compile(
     r"persistentvolumeclaim|unbound immediate|volume node affinity|PersistentVolume", re.IGNORECASE
@@ -99,7 +100,7 @@ def _from_kubelet(pod: PodFacts, memory: AttemptMemory, summary: ResultSummary |
     if pod.reason == "DeadlineExceeded":
         if not pod.container.ever_started:
             return never_started(memory)
-        if summary is not None and summary.reason is not Reason.POD_LOST:
+        if summary is not None and summary.reason not in {Reason.POD_LOST, *GOOD}:
             return Ending(summary.reason, summary.message)
         return Ending(Reason.DEADLINE_EXCEEDED, "the pod reached activeDeadlineSeconds (clocks.wallSeconds)")
     if _storage(pod):
@@ -120,7 +121,7 @@ def _from_container(pod: PodFacts, summary: ResultSummary | None) -> Ending:
     if terminated.reason == "OOMKilled" and not _finished(pod, summary):
         return Ending(Reason.OOM_KILLED, "the evaluation went over its memory limit")
     if summary is not None and EVALUATOR_REASONS[summary.reason] == code:
-        if summary.reason is Reason.COMPLETED and not summary.metrics:
+        if summary.reason in GOOD and not summary.metrics:
             return Ending(Reason.METRICS_UNAVAILABLE, "the evaluation ended without a single metric")
         if summary.reason is Reason.POD_LOST and pod.deleting_since is not None:
             return Ending(Reason.POD_LOST, "the pod was deleted, and not by this operator")

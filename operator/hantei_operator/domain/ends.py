@@ -4,14 +4,12 @@ from datetime import datetime, timedelta
 
 from hantei_api.reasons import Reason
 from hantei_api.spec import EvaluationRunSpec
-from hantei_api.status import Attempt, ClockReadings, ConditionType, Phase, RunStatus
+from hantei_api.status import MAX_ATTEMPTS, Attempt, ClockReadings, ConditionType, Phase, RunStatus
 from hantei_operator.domain import statuses
 from hantei_operator.domain.actions import Action, Announce, DeleteJob, DeletePod, DeleteRun, Plan
 from hantei_operator.domain.budgets import add_attempt, may_retry, seconds
-from hantei_operator.domain.classify import Ending
+from hantei_operator.domain.classify import GOOD, Ending
 from hantei_operator.domain.facts import Observed, PodFacts, Policy
-
-GOOD = frozenset({Reason.COMPLETED, Reason.GATE_FAILED})
 
 
 def end_attempt(
@@ -23,7 +21,9 @@ def end_attempt(
     status = statuses.with_attempt(run.status, attempt)
     status = _queue_clock_stopped(status, attempt, now)
     stopped = ending.reason is Reason.CANCELLED and not spec.cancel
-    again = stopped or (ending.retryable and may_retry(spec, status.attempts, ending.reason))
+    again = (stopped and len(status.attempts) < MAX_ATTEMPTS) or (
+        ending.retryable and may_retry(spec, status.attempts, ending.reason)
+    )
     clear = _clear_live(observed, attempt)
     if again:
         clocks, gpu = add_attempt(status, attempt, useful=False)
@@ -81,16 +81,17 @@ def after_the_end(observed: Observed, now: datetime, policy: Policy) -> Plan:
     """Nothing that lives outlasts its run; logs stay for the retention, the run itself for its time to live."""
     run = observed.run
     status, spec = run.status, run.spec
-    over = seconds(status.finished_at, now)
+    age = seconds(status.finished_at, now)
     actions: list[Action] = []
     wakes: list[float] = []
     live = {pod.job_uid for pod in observed.pods if not pod.terminal}
+    over = {pod.job_uid for pod in observed.pods if pod.terminal}
     job_uids = {job.uid for job in observed.jobs}
     for job in observed.jobs:
-        left = policy.pod_retention_seconds - over
+        left = policy.pod_retention_seconds - age
         if job.deleting:
             continue
-        if job.uid in live or left <= 0:
+        if job.uid in live or job.uid not in over or left <= 0:
             actions.append(DeleteJob(job.name, job.uid))
         else:
             wakes.append(left)
@@ -104,11 +105,17 @@ def after_the_end(observed: Observed, now: datetime, policy: Policy) -> Plan:
         kept = spec.ttl_seconds_after_finished
         ttl = kept.succeeded if status.phase is Phase.SUCCEEDED else kept.failed
     if ttl is not None:
-        if over >= ttl:
+        if age >= ttl:
             actions.append(DeleteRun())
         else:
-            wakes.append(ttl - over)
+            wakes.append(ttl - age)
     return Plan(actions=tuple(actions), wake_after_seconds=min(wakes, default=None))
+
+
+def leftovers(observed: Observed) -> tuple[Action, ...]:
+    """What a crash between an attempt's end and its clearing away has left: no earlier attempt lives beside a later one."""
+    ended = [attempt for attempt in observed.run.status.attempts if attempt.reason is not None]
+    return tuple(action for attempt in ended for action in _clear_live(observed, attempt))
 
 
 def _closed(attempt: Attempt, now: datetime, pod: PodFacts | None, ending: Ending) -> Attempt:
@@ -124,7 +131,9 @@ def _closed(attempt: Attempt, now: datetime, pod: PodFacts | None, ending: Endin
         ended_at = min(now, terminated.finished_at) if terminated and terminated.finished_at else now
         ready_at = attempt.ready_at or pod.ready_at
         if ready_at is None and terminated and terminated.started_at and ending.summary:
-            ready_at = terminated.started_at + timedelta(seconds=ending.summary.timings.load_seconds)
+            # The evaluator's own word, which may be any number: never past the end.
+            loading = min(ending.summary.timings.load_seconds, seconds(terminated.started_at, ended_at))
+            ready_at = terminated.started_at + timedelta(seconds=loading)
         changes |= {
             "pod_name": pod.name,
             "node_name": pod.node or None,

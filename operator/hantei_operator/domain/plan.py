@@ -5,6 +5,7 @@ mended by looking again. The status is always written before the actions are don
 Job, and the reason of a stop stands before the pod is stopped.
 """
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from hantei_api.reasons import Reason
@@ -29,16 +30,21 @@ def plan(observed: Observed, now: datetime, policy: Policy) -> Plan:
         return Plan()
     if run.status.finished:
         return ends.after_the_end(observed, now, policy)
-    words = refusal(run, policy)
+    decided = _decide(observed, now, policy)
+    return replace(decided, actions=(*ends.leftovers(observed), *decided.actions))
+
+
+def _decide(observed: Observed, now: datetime, policy: Policy) -> Plan:
+    run = observed.run
     spec = run.spec
+    if spec is not None and run.status.attempts and run.status.attempts[-1].reason is None:
+        return current.plan_attempt(observed, spec, now)
+    words = refusal(run, policy)
     if words or spec is None:
         status = statuses.with_condition(
             run.status, run, now, ConditionType.ACCEPTED, value=False, reason="InvalidTask", message=words
         )
         return ends.end_run(observed, status, now, Reason.INVALID_TASK, words)
-    active = run.status.attempts and run.status.attempts[-1].reason is None
-    if active:
-        return current.plan_attempt(observed, spec, now)
     if spec.cancel:
         return ends.end_run(observed, run.status, now, Reason.CANCELLED, "cancelled by spec.cancel")
     if spec.suspend:
@@ -72,7 +78,11 @@ def _queued(observed: Observed, spec: EvaluationRunSpec, now: datetime) -> Plan:
     left = spec.clocks.queue_seconds - waited
     wall_left, run_left = wall_left_seconds(spec, run.status), run_left_seconds(spec, run.status)
     if wall_left < MINIMUM_WALL_SECONDS or (run_left is not None and run_left <= 0):
-        words = f"{max(wall_left, 0)} s of clocks.wallSeconds ({spec.clocks.wall_seconds} s) are left after suspends and preemptions"
+        words = (
+            f"{max(wall_left, 0)} s of clocks.wallSeconds ({spec.clocks.wall_seconds} s) are left after suspends and preemptions"
+            if wall_left < MINIMUM_WALL_SECONDS
+            else f"clocks.runSeconds ({spec.clocks.run_seconds} s) ran out over suspends and preemptions"
+        )
         return ends.end_run(observed, run.status, now, Reason.DEADLINE_EXCEEDED, words)
     if left <= 0:
         words = (
@@ -99,10 +109,11 @@ def _waiting(observed: Observed, now: datetime) -> RunStatus | None:
     if reserved is not None and reserved.reason == "Waiting" and (unchanged or shown == ahead):
         return None
     message = f"waiting for capacity, {ahead} runs ahead"
+    suspended = reserved is not None and reserved.reason == SUSPENDED
     status = statuses.edit(
         run.status,
         phase=Phase.QUEUED,
-        message=message if not run.status.attempts else run.status.message,
+        message=run.status.message if run.status.attempts and not suspended else message,
         queue_position=ahead,
         queued_since=run.status.queued_since or (now if run.status.conditions else run.created_at),
         suite=run.spec.suite.name if run.spec else None,

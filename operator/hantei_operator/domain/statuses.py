@@ -8,13 +8,23 @@ from hantei_api.metrics import Metric
 from hantei_api.provenance import Provenance
 from hantei_api.reasons import FACTS, Reason, Verdict
 from hantei_api.result import ResultSummary
-from hantei_api.status import Attempt, Condition, ConditionType, Failure, Phase, ResultsLocation, RunStatus
-from hantei_operator.domain.budgets import seconds
+from hantei_api.status import (
+    Attempt,
+    ClockReadings,
+    Condition,
+    ConditionType,
+    Failure,
+    Phase,
+    ResultsLocation,
+    RunStatus,
+)
+from hantei_operator.domain.budgets import queued_seconds, seconds
 from hantei_operator.domain.classify import Ending
 from hantei_operator.domain.facts import PodFacts, RunFacts
 
 MESSAGE_CHARACTERS = 2048
 LOG_TAIL_CHARACTERS = 4096
+SCORE_CHARACTERS = 64
 
 
 def edit(status: RunStatus, **changes: Any) -> RunStatus:
@@ -57,14 +67,20 @@ def with_attempt(status: RunStatus, attempt: Attempt) -> RunStatus:
 def finished(run: RunFacts, status: RunStatus, now: datetime, reason: Reason, message: str) -> RunStatus:
     """The end of a run: phase, reason, message and Finished, set once."""
     succeeded = reason in {Reason.COMPLETED, Reason.GATE_FAILED}
-    text = message if succeeded else f"{message.rstrip('. ')}. {FACTS[reason].advice}"
-    text = text[:MESSAGE_CHARACTERS]
+    text = message[:MESSAGE_CHARACTERS]
+    if not succeeded:
+        advice = FACTS[reason].advice
+        words = message[: MESSAGE_CHARACTERS - len(advice) - 2].rstrip(". ")
+        if advice not in words:  # the evaluator may have said it already
+            text = f"{words}. {advice}" if words else advice
+    clocks = status.clocks or ClockReadings()
     status = edit(
         status,
         phase=Phase.SUCCEEDED if succeeded else Phase.FAILED,
         reason=reason,
         message=text,
         verdict=status.verdict or Verdict.NONE,
+        clocks=clocks.model_copy(update={"queued": round(queued_seconds(status, run.created_at, now), 3)}),
         queue_position=None,
         queued_since=None,
         progress=status.progress if succeeded else None,
@@ -85,7 +101,7 @@ def with_result(run: RunFacts, status: RunStatus, now: datetime, pod: PodFacts |
         status = edit(
             status,
             provenance=provenance.model_copy(
-                update={"image": pod.container.image or None, "image_digest": pod.container.image_digest[-256:]}
+                update={"image": pod.container.image[-256:] or None, "image_digest": pod.container.image_digest[-256:]}
             ),
         )
     if ending.reason not in {Reason.COMPLETED, Reason.GATE_FAILED}:
@@ -152,7 +168,8 @@ def score(metrics: list[Metric]) -> str | None:
     if not first.stderr:
         return f"{first.value:.4g}"
     places = min(6, max(0, -math.floor(math.log10(first.stderr))))
-    return f"{first.value:.{places}f}±{first.stderr:.{places}f}"
+    text = f"{first.value:.{places}f}±{first.stderr:.{places}f}"
+    return text if len(text) <= SCORE_CHARACTERS else f"{first.value:.4g}±{first.stderr:.2g}"
 
 
 def result_message(status: RunStatus) -> str:
