@@ -71,7 +71,7 @@ def finished(run: RunFacts, status: RunStatus, now: datetime, reason: Reason, me
     if not succeeded:
         advice = FACTS[reason].advice
         words = message[: MESSAGE_CHARACTERS - len(advice) - 2].rstrip(". ")
-        if advice not in words:  # the evaluator may have said it already
+        if advice not in text:  # the evaluator may have said it already
             text = f"{words}. {advice}" if words else advice
     clocks = status.clocks or ClockReadings()
     status = edit(

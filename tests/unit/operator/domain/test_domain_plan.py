@@ -443,3 +443,10 @@ def test_a_condition_keeps_its_time_while_its_status_stays() -> None:
 
     assert accepted
     assert (accepted.reason, accepted.last_transition_time) == ("Accepted", at(0))
+
+
+def test_advice_that_the_evaluator_has_given_is_not_given_twice() -> None:
+    advice = FACTS[Reason.DEVICE_UNAVAILABLE].advice
+    summary = a_summary(Reason.DEVICE_UNAVAILABLE, metrics=[], message=f"The pod holds 1 GPU(s). {advice}")
+    status = written(decide(observe(running(), a_job(), an_ended_pod(69, summary)), 14))
+    assert (status.message or "").count(advice.rstrip(".")) == 1
