@@ -59,5 +59,5 @@ def progress_from(text: bytes) -> Progress | None:
         done, total, eta = body["done"], body.get("total"), body.get("etaSeconds")
         words = f"{100 * done / total:.0f}%" if total else str(done)
         return Progress(done=done, total=total, eta_seconds=round(eta, 1) if eta is not None else None, text=words)
-    except (ValueError, KeyError, TypeError, AttributeError, ValidationError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, ValidationError, RecursionError, OverflowError):
         return None
