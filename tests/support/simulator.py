@@ -93,6 +93,8 @@ class Simulation:
             self._keep(pod)
         for _ in range(20):
             if self.wake_at is None or self.wake_at > self.now:
+                wanted = [pod.name for pod in self.live() if pod.deleting_since is None]
+                assert len(wanted) <= 1, f"attempts live side by side: {wanted}"
                 return
             self._look()
         raise AssertionError(f"the operator never comes to rest: {self.run.status}")
