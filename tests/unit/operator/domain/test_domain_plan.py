@@ -43,6 +43,12 @@ def a_finished(reason: Reason = Reason.COMPLETED, seconds: float = 20) -> RunSta
 
 REFUSALS = {
     "an image from elsewhere": (a_spec(image="docker.io/x"), "", "docker.io/x", "hantei/"),
+    "an image whose name only begins like an allowed one": (
+        a_spec(image="hantei-evil/x"),
+        "",
+        "hantei-evil/x",
+        "hantei/",
+    ),
     "a node selector of its own": (
         a_spec(resources={"nodeSelector": {"zone": "a"}}),
         "",
