@@ -18,18 +18,23 @@ class Ledger:
         self._waiting: dict[Key, RunFacts] = {}
 
     def note(self, key: Key, run: RunFacts | None) -> bool:
-        """Take in a run's new state; True when a reservation was given back."""
-        held = key in self.reserved
+        """Take in a run's new state; True when others may move up: it gave its reservation or its place back."""
+        reserved, waited = key in self.reserved, key in self._waiting
         self.reserved.discard(key)
         self._waiting.pop(key, None)
         if run is None or run.deleting or run.status.finished:
-            return held
+            return reserved or waited
+        if run.unreadable_status:
+            if run.unreadable_reserved:
+                self.reserved.add(key)
+            return reserved or waited
         if run.status.attempts and run.status.attempts[-1].reason is None:
             self.reserved.add(key)
             return False
-        if run.spec is not None and not run.spec.suspend and not run.spec.cancel:
-            self._waiting[key] = run
-        return held
+        if run.spec is None or run.spec.suspend or run.spec.cancel:
+            return reserved or waited
+        self._waiting[key] = run
+        return reserved
 
     def look(self, run: RunFacts, now: datetime) -> tuple[bool, int]:
         """Whether the run may reserve now, and how many are ahead of it. A run in its back-off keeps nobody waiting."""

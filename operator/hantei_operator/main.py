@@ -134,7 +134,7 @@ async def _lead(  # the composition root
 
     kopf = KopfThread(wake, settings.watch_namespaces, lambda _: os._exit(EXIT_KOPF_ENDED))
     work = asyncio.ensure_future(reconciler.work())
-    polling = asyncio.ensure_future(poll(pods.values, reconciler.progress))
+    polling = asyncio.ensure_future(poll(reconciler.running_pods, reconciler.progress))
     kopf.start()
     await asyncio.wait({work, polling, stopping := asyncio.ensure_future(stop.wait())}, return_when="FIRST_COMPLETED")
     runs.stop()

@@ -51,6 +51,10 @@ class Memories:
         """The attempt's volumes bind it to a node."""
         self._update(key, attempt, placement=why)
 
+    def see_refusal(self, key: Key, attempt: int, why: str) -> None:
+        """No Job can be made of the run."""
+        self._update(key, attempt, refused=why)
+
     def see_conflict(self, key: Key, attempt: int, whose: str) -> None:
         """The name of the attempt's Job is held by somebody else's."""
         self._update(key, attempt, name_conflict=whose)

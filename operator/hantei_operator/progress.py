@@ -37,8 +37,7 @@ async def poll(pods: Callable[[], Iterable[PodFacts]], take: Callable[[PodFacts,
 
         while True:
             await asyncio.sleep(PERIOD_SECONDS)
-            running = [pod for pod in pods() if pod.ready_at and pod.address and not pod.terminal]
-            await asyncio.gather(*(ask(pod) for pod in running))
+            await asyncio.gather(*(ask(pod) for pod in pods() if pod.address), return_exceptions=True)
 
 
 async def _ask(session: aiohttp.ClientSession, address: str) -> Progress | None:

@@ -30,6 +30,7 @@ from hantei_operator.domain.actions import (
     Plan,
 )
 from hantei_operator.domain.facts import EventFacts, JobFacts, Observed, PodFacts, RunFacts
+from hantei_operator.domain.names import job_name
 from hantei_operator.domain.plan import plan
 from hantei_operator.domain.volumes import Placement, placement
 from hantei_operator.ledger import Key, Ledger
@@ -87,7 +88,7 @@ class Reconciler:
         if run is None:
             return
         key = (run.namespace, run.name)
-        if new is None:
+        if new is None or (old is not None and old.uid != new.uid):
             self.memories.forget(key)
         if self._ledger.note(key, new):
             for waiting in self._ledger.next_in_line(self._clock()):
@@ -97,7 +98,7 @@ class Reconciler:
     def job_changed(self, old: JobFacts | None, new: JobFacts | None) -> None:
         """Take in a change of a Job."""
         job = new or old
-        if job is not None and (key := self._key_of(job.namespace, job.run_name)):
+        if job is not None and (key := self._key_of(job.namespace, job.run_name, job.run_uid)):
             if new is not None and new.attempt == self._attempt(key):
                 self.memories.see_job(key, new)
             self.wake(key)
@@ -105,14 +106,14 @@ class Reconciler:
     def pod_changed(self, old: PodFacts | None, new: PodFacts | None) -> None:
         """Take in a change of a pod; a deleted one's final state is what ``old`` holds."""
         pod = new or old
-        if pod is not None and (key := self._key_of(pod.namespace, pod.run_name)):
+        if pod is not None and (key := self._owner_key(pod)):
             if pod.attempt == self._attempt(key):
                 self.memories.see_pod(key, pod)
             self.wake(key)
 
     def progress(self, pod: PodFacts, progress: Progress) -> None:
         """Take in how far an evaluation says it is."""
-        key = self._key_of(pod.namespace, pod.run_name)
+        key = self._owner_key(pod)
         if key and pod.attempt == self._attempt(key):
             self.memories.see_progress(key, pod.attempt, progress)
             self.wake(key)
@@ -182,7 +183,7 @@ class Reconciler:
         observed = Observed(
             run=run,
             jobs=tuple(job for job in self._jobs.by_run(run.uid) if job.run_uid == run.uid),
-            pods=tuple(self._pods.by_run(run.uid)),
+            pods=tuple(pod for pod in self._pods.by_run(run.uid) if self._owner_key(pod) == key),
             memory=self.memories.of(key, run.status.attempts[-1].number if run.status.attempts else 0),
             slot_free=free,
             runs_ahead=ahead,
@@ -224,9 +225,13 @@ class Reconciler:
 
     async def _create_job(self, run: RunFacts, action: CreateJob) -> None:
         """Create the attempt's Job, adopt our own, and say whose it is when it is somebody else's."""
-        placed = await self._placement(run)
-        body = build_job(run, action, self._settings, node=placed.node if placed else "")
         key = (run.namespace, run.name)
+        placed = await self._placement(run)
+        try:
+            body = build_job(run, action, self._settings, node=placed.node if placed else "")
+        except (ValueError, OverflowError) as error:
+            self._refused(key, action.attempt, f"no Job can be made of the spec: {error}")
+            return
         if placed:
             self.memories.see_placement(key, action.attempt, placed.message)
         try:
@@ -236,6 +241,9 @@ class Reconciler:
         except ApiError as error:
             if error.temporary or isinstance(error, NotFound):
                 raise
+            if error.status in {400, 422}:
+                self._refused(key, action.attempt, error.message)
+                return
             self._see_events(run, "Job", (EventFacts("FailedCreate", error.message),))
             return
         job = job_facts(answer)
@@ -246,6 +254,11 @@ class Reconciler:
             return
         self.memories.see_job(key, job)
         self._jobs.put(answer)
+
+    def _refused(self, key: Key, attempt: int, why: str) -> None:
+        """The same Job would be refused for ever: the run ends now instead of holding its slot."""
+        self.memories.see_refusal(key, attempt, why)
+        self.wake(key)
 
     async def _placement(self, run: RunFacts) -> Placement | None:
         """The node that the run's volumes ask for. A claim that is absent is the scheduler's to report."""
@@ -279,8 +292,22 @@ class Reconciler:
         self._timers.pop(key, None)
         self.wake(key)
 
-    def _key_of(self, namespace: str, run_name: str) -> Key | None:
-        return (namespace, run_name) if self._runs.get(namespace, run_name) else None
+    def _key_of(self, namespace: str, run_name: str, run_uid: str) -> Key | None:
+        """The run of that name, unless it is another one that was created again under the name."""
+        run = self._runs.get(namespace, run_name)
+        return (namespace, run_name) if run is not None and run.uid == run_uid else None
+
+    def _owner_key(self, pod: PodFacts) -> Key | None:
+        """The run that a pod belongs to: labels alone can be anybody's, so its Job must be the attempt's own."""
+        key = self._key_of(pod.namespace, pod.run_name, pod.run_uid)
+        if key is None or pod.job_name != job_name(pod.run_name, pod.run_uid, pod.attempt):
+            return None
+        job = self._jobs.get(pod.namespace, pod.job_name)
+        return key if job is None or job.uid == pod.job_uid else None
+
+    def running_pods(self) -> list[PodFacts]:
+        """The evaluations that can be asked for their progress."""
+        return [pod for pod in self._pods.values() if pod.ready_at and not pod.terminal and self._owner_key(pod)]
 
     def _attempt(self, key: Key) -> int:
         run = self._runs.get(*key)

@@ -15,6 +15,9 @@ from hantei_operator.domain.volumes import ClaimFacts, ClaimUser
 
 logger = logging.getLogger(__name__)
 
+MAX_GRACE_SECONDS = 10**7
+"""Beyond this a grace period is somebody's joke, and no date can be made of it."""
+
 
 def run_facts(body: Body) -> RunFacts:
     """An EvaluationRun. A spec that another version let in becomes ``spec_error``, never an exception."""
@@ -42,8 +45,15 @@ def run_facts(body: Body) -> RunFacts:
         spec_error=error,
         status=status,
         unreadable_status=unreadable,
+        unreadable_reserved=bool(unreadable) and _reserved(body),
         deleting="deletionTimestamp" in metadata,
     )
+
+
+def _reserved(body: Body) -> bool:
+    """Whether a status that can't be read as a whole holds a reservation, by its conditions alone."""
+    conditions = (body.get("status") or {}).get("conditions") or []
+    return any(each.get("type") == "CapacityReserved" and each.get("status") == "True" for each in conditions)
 
 
 def _first_error(where: str, problem: ValidationError) -> str:
@@ -86,6 +96,7 @@ def pod_facts(body: Body) -> PodFacts:
         run_name=metadata.get("labels", {}).get(RUN_LABEL, ""),
         attempt=_attempt(metadata),
         job_uid=owner.get("uid", ""),
+        job_name=owner.get("name", "") if owner.get("kind") == "Job" else "",
         created_at=_required_time(metadata["creationTimestamp"]),
         phase=status.get("phase", "Pending"),
         reason=status.get("reason", ""),
@@ -128,6 +139,8 @@ def claim_users(pods: list[Body]) -> list[ClaimUser]:
         )
         for pod in pods
         if pod.get("status", {}).get("phase") not in {"Succeeded", "Failed"}
+        # A pod that is being deleted, on a lost node perhaps for ever, binds nobody to its node.
+        and "deletionTimestamp" not in pod["metadata"]
     ]
 
 
@@ -164,7 +177,8 @@ def _attempt(metadata: Body) -> int:
 def _deleting_since(metadata: Body) -> datetime | None:
     """The deletionTimestamp is when the pod must be gone: the grace period lies before it."""
     stamp = _time(metadata.get("deletionTimestamp"))
-    return stamp - timedelta(seconds=metadata.get("deletionGracePeriodSeconds") or 0) if stamp else None
+    grace_seconds = min(metadata.get("deletionGracePeriodSeconds") or 0, MAX_GRACE_SECONDS)
+    return stamp - timedelta(seconds=grace_seconds) if stamp else None
 
 
 def _time(text: Any) -> datetime | None:

@@ -63,7 +63,7 @@ def write(
         try:
             answer = method(self, *args, **kwargs)
         except ApiError as error:
-            self.writes_total.labels(name, error.reason or str(error.status)).inc()
+            self.writes_total.labels(name, type(error).__name__).inc()
             raise
         self.writes_total.labels(name, "ok").inc()
         self.failpoint.reached("after", name)

@@ -215,7 +215,7 @@ class _Stream(Generic[T]):
         while True:
             answer = self._client.call("GET", self._path, query=query, timeout_seconds=LIST_TIMEOUT_SECONDS)
             self._heard_at = self._clock()
-            entries.extend(self._entry(body) for body in answer["items"])
+            entries.extend(entry for body in answer["items"] if (entry := self._reduced(body)) is not None)
             version = str(answer["metadata"]["resourceVersion"])
             token = answer["metadata"].get("continue")
             if not token:
@@ -251,8 +251,19 @@ class _Stream(Generic[T]):
         if event["type"] == "BOOKMARK":
             self._post(self.store.advance, int(version))
         else:
-            self._post(self._apply, self._entry(body), event["type"] == "DELETED")
+            entry = self._reduced(body)
+            if entry is not None:
+                self._post(self._apply, entry, event["type"] == "DELETED")
         return version
+
+    def _reduced(self, body: Body) -> Entry[T] | None:
+        """The object as it is kept; one that can't be read is left out and named, so that it blinds nobody to the others."""
+        try:
+            return self._entry(body)
+        except Exception:
+            metadata = body.get("metadata", {})
+            logger.exception("%s: %s/%s can't be read", self._path, metadata.get("namespace"), metadata.get("name"))
+            return None
 
     def _post(self, call: Callable[..., None], *arguments: Any) -> None:
         if self._loop is None or self._loop.is_closed():

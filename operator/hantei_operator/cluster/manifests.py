@@ -140,11 +140,18 @@ def _pod_spec(spec: EvaluationRunSpec, action: CreateJob, evaluations: Evaluatio
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": _pod_security(defaults),
-        "tolerations": [*defaults.tolerations, *map(_leave_node, ("not-ready", "unreachable"))],
+        "tolerations": [*_tolerations(spec, defaults), *map(_leave_node, ("not-ready", "unreachable"))],
         **{key: value for key, value in optional.items() if value},
         "containers": [_container(spec, evaluations, mounts)],
         "volumes": volumes,
     }
+
+
+def _tolerations(spec: EvaluationRunSpec, defaults: PodDefaults) -> list[Body]:
+    """Those of the chart; a run without a GPU has no business on nodes that are tainted for GPUs."""
+    return [
+        each for each in defaults.tolerations if spec.resources.gpus or each.get("key") != spec.resources.gpu_resource
+    ]
 
 
 def _on_node(node: str) -> Body:

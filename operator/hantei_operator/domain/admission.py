@@ -8,9 +8,9 @@ def refusal(run: RunFacts, policy: Policy) -> str:
     spec = run.spec
     if spec is None:
         return f"the spec is not valid for this operator: {run.spec_error}"
-    if spec.image is not None and not spec.image.startswith(policy.image_prefixes or ("",)):
+    if spec.image is not None and not _allowed(spec.image, policy):
         return (
-            f"spec.image {spec.image!r} starts with none of the allowed prefixes ({', '.join(policy.image_prefixes)}): "
+            f"spec.image {spec.image!r} starts with none of the allowed prefixes ({', '.join(policy.image_prefixes) or 'none'}): "
             "use an image from there, or let the platform engineer extend the chart's evaluations.imagePrefixes"
         )
     foreign = sorted(set(spec.resources.node_selector) - set(policy.node_selector_keys))
@@ -26,3 +26,12 @@ def refusal(run: RunFacts, policy: Policy) -> str:
             "or let the platform engineer raise the chart's evaluations.maxWallSeconds"
         )
     return ""
+
+
+def _allowed(image: str, policy: Policy) -> bool:
+    """The default image is; any other must go on after a prefix at a boundary: ml/ is no prefix of ml-evil/."""
+    return image == policy.default_image or any(
+        image == prefix or (image.startswith(prefix) and (prefix[-1:] in "/:@" or image[len(prefix)] in "/:@"))
+        for prefix in policy.image_prefixes
+        if prefix
+    )

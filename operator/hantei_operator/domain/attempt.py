@@ -64,6 +64,8 @@ def plan_attempt(observed: Observed, spec: EvaluationRunSpec, now: datetime) -> 
     pod = max(pods, key=lambda each: (not each.terminal, each.created_at), default=None)
     job = next((job for job in observed.jobs if job.attempt == attempt.number), None)
     here = _Situation(observed, spec, now, attempt, job, pod)
+    if observed.memory.refused:
+        return here.end(Ending(Reason.INVALID_TASK, observed.memory.refused))
     if observed.memory.name_conflict:
         return here.end(Ending(Reason.NAME_CONFLICT, observed.memory.name_conflict))
     if pod is not None and pod.terminal:

@@ -157,6 +157,6 @@ def _queue_clock_stopped(status: RunStatus, attempt: Attempt, now: datetime) -> 
 
 def _clear_live(observed: Observed, attempt: Attempt) -> tuple[Action, ...]:
     """Delete the attempt's Job unless its pod is over: then both stay, for their logs."""
-    over = any(pod.terminal for pod in observed.pods if pod.attempt == attempt.number)
+    over = {pod.job_uid for pod in observed.pods if pod.terminal}
     jobs = [job for job in observed.jobs if job.attempt == attempt.number and not job.deleting]
-    return () if over else tuple(DeleteJob(job.name, job.uid) for job in jobs)
+    return tuple(DeleteJob(job.name, job.uid) for job in jobs if job.uid not in over)

@@ -23,6 +23,8 @@ class RunFacts:
     status: RunStatus = field(default_factory=RunStatus)
     unreadable_status: str = ""
     """What in the stored status this version can't read: a newer operator wrote it, and the run is left to that one."""
+    unreadable_reserved: bool = False
+    """Whether that status holds a reservation."""
     deleting: bool = False
 
 
@@ -87,6 +89,8 @@ class PodFacts:
     attempt: int
     job_uid: str
     created_at: datetime
+    job_name: str = ""
+    """The Job that controls the pod, by its ownerReference."""
     phase: str = "Pending"
     reason: str = ""
     """The kubelet's word for the pod as a whole: Evicted, DeadlineExceeded, UnexpectedAdmissionError…"""
@@ -135,6 +139,8 @@ class AttemptMemory:
     pod_events: tuple[EventFacts, ...] = ()
     placement: str = ""
     """Why the pod may run on one node only."""
+    refused: str = ""
+    """Why no Job can be made of this run at all."""
     name_conflict: str = ""
     """Whose Job holds the name of ours."""
     progress: Progress | None = None

@@ -150,6 +150,12 @@ ENDS = {
         Reason.NAME_CONFLICT,
         "belongs to nobody",
     ),
+    "a Job that can't be made": (
+        observe(reserved(), memory=AttemptMemory(attempt=1, refused="the task is too large")),
+        1,
+        Reason.INVALID_TASK,
+        "the task is too large",
+    ),
     "stopped, and over": (
         observe(
             stopping(Reason.CANCELLED), a_job(), an_ended_pod(75, a_summary(Reason.POD_LOST)), spec=a_spec(cancel=True)
