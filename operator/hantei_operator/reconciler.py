@@ -298,9 +298,14 @@ class Reconciler:
         return (namespace, run_name) if run is not None and run.uid == run_uid else None
 
     def _owner_key(self, pod: PodFacts) -> Key | None:
-        """The run that a pod belongs to: labels alone can be anybody's, so its Job must be the attempt's own."""
+        """The run that a pod belongs to: labels alone can be anybody's, so its Job must be the attempt's own.
+
+        A pod whose Job was deleted with --cascade=orphan has lost that reference; its name still begins with the Job's.
+        """
         key = self._key_of(pod.namespace, pod.run_name, pod.run_uid)
-        if key is None or pod.job_name != job_name(pod.run_name, pod.run_uid, pod.attempt):
+        expected = job_name(pod.run_name, pod.run_uid, pod.attempt)
+        orphan = not pod.job_name and pod.name.startswith(f"{expected}-")
+        if key is None or not (orphan or pod.job_name == expected):
             return None
         job = self._jobs.get(pod.namespace, pod.job_name)
         return key if job is None or job.uid == pod.job_uid else None

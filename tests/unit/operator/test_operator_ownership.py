@@ -79,6 +79,12 @@ def test_the_pod_of_the_attempts_own_job_is_the_runs() -> None:
     assert acting.running_pods() == [pod]
 
 
+def test_a_pod_that_was_orphaned_is_still_the_runs_and_can_be_stopped() -> None:
+    pod = a_running_pod(name=f"{NAME}-x7k2p", job_uid="")
+    assert reconciler(a_run(status=reserved()), (), (pod,)).running_pods() == [pod]
+    assert reconciler(a_run(status=reserved()), (a_job(name=NAME),), (pod,)).running_pods() == []
+
+
 def test_a_job_that_would_be_refused_for_ever_ends_the_run_at_once() -> None:
     memory = AttemptMemory(attempt=1, refused="spec.template.spec.containers[0].resources: Invalid value")
     status = written(decide(observe(reserved(), memory=memory), 1))
