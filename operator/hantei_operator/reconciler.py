@@ -307,7 +307,7 @@ class Reconciler:
         orphan = not pod.job_name and pod.name.startswith(f"{expected}-")
         if key is None or not (orphan or pod.job_name == expected):
             return None
-        job = self._jobs.get(pod.namespace, pod.job_name)
+        job = self._jobs.get(pod.namespace, expected)
         return key if job is None or job.uid == pod.job_uid else None
 
     def running_pods(self) -> list[PodFacts]:
