@@ -32,9 +32,6 @@ def rules(*validations: dict[str, str], **extra: Any) -> dict[str, Any]:
     return {"x-kubernetes-validations": list(validations), **extra}
 
 
-LIST_MAP = {"x-kubernetes-list-type": "map"}
-"""Merge key of a list of objects: with ``x-kubernetes-list-map-keys``."""
-
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 

@@ -24,7 +24,6 @@ CONTAINER_NAME = "evaluator"
 
 TASK_DIRECTORY = "/etc/hantei"
 TASK_FILE = "task.json"
-CHECKPOINT_DIRECTORY = "/checkpoint"
 INPUTS_DIRECTORY = "/inputs"
 OUTPUT_DIRECTORY = "/output"
 SCRATCH_DIRECTORY = "/tmp"  # noqa: S108  # an emptyDir of the pod's own, sized by ephemeralStorage

@@ -52,6 +52,11 @@ class _Situation:
     def status(self) -> RunStatus:
         return self.observed.run.status
 
+    @property
+    def earlier(self) -> RunStatus:
+        """The status with only the attempts before this one: what they left of the clocks is this one's."""
+        return statuses.edit(self.status, attempts=self.status.attempts[:-1])
+
     def end(self, ending: Ending, pod: PodFacts | None = None) -> Plan:
         return end_attempt(self.observed, self.spec, self.now, pod or self.pod, ending)
 
@@ -121,11 +126,10 @@ def _refused(here: _Situation, action: CreateJob | LookAtEvents) -> Plan:
 
 
 def _create(here: _Situation) -> CreateJob:
-    earlier = statuses.edit(here.status, attempts=here.status.attempts[:-1])
     return CreateJob(
         attempt=here.attempt.number,
-        run_seconds=run_left_seconds(here.spec, earlier),
-        wall_seconds=wall_left_seconds(here.spec, earlier),
+        run_seconds=run_left_seconds(here.spec, here.earlier),
+        wall_seconds=wall_left_seconds(here.spec, here.earlier),
     )
 
 
@@ -162,8 +166,7 @@ def _scheduler_words(here: _Situation, pod: PodFacts) -> str:
 
 def _placed(here: _Situation, pod: PodFacts, scheduled_at: datetime) -> Plan:
     begin = here.attempt.scheduled_at or min(scheduled_at, here.now)
-    earlier = statuses.edit(here.status, attempts=here.status.attempts[:-1])
-    wall_left = wall_left_seconds(here.spec, earlier) + CLOCK_SLACK_SECONDS - seconds(begin, here.now)
+    wall_left = wall_left_seconds(here.spec, here.earlier) + CLOCK_SLACK_SECONDS - seconds(begin, here.now)
     if pod.ready_at is not None or here.attempt.ready_at is not None:
         return _running(here, pod, begin, wall_left)
     left = min(here.spec.clocks.start_seconds - seconds(begin, here.now), wall_left)
@@ -189,8 +192,7 @@ def _placed(here: _Situation, pod: PodFacts, scheduled_at: datetime) -> Plan:
 def _running(here: _Situation, pod: PodFacts, begin: datetime, wall_left: float) -> Plan:
     now, attempt = here.now, here.attempt
     ready_at = attempt.ready_at or min(pod.ready_at or now, now)
-    earlier = statuses.edit(here.status, attempts=here.status.attempts[:-1])
-    run_left = run_left_seconds(here.spec, earlier)
+    run_left = run_left_seconds(here.spec, here.earlier)
     wake = wall_left
     if wake <= 0:
         return _stop(here, Reason.DEADLINE_EXCEEDED, "the pod outlived activeDeadlineSeconds (clocks.wallSeconds)")
