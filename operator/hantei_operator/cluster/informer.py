@@ -117,12 +117,6 @@ class Informer(Generic[T]):
         if stream is not None:
             stream.store.put(entry)
 
-    def forget(self, namespace: str, name: str) -> None:
-        """Take note that the object is gone, so that the next decision doesn't wait for its event."""
-        stream = self._stream(namespace)
-        if stream is not None:
-            stream.store.forget((namespace, name))
-
     def age_seconds(self) -> float:
         """Time since the stalest stream last heard of the API server; up to 80 s on a quiet cluster, infinite at first."""
         return max(stream.age_seconds() for stream in self._streams.values())

@@ -107,11 +107,6 @@ class Store(Generic[T]):
         if entry.version > self._position and (known is None or known.version < entry.version):
             self._set(entry.key, entry)
 
-    def forget(self, key: Key) -> None:
-        """Take note that the object is gone, ahead of its event."""
-        if key in self._entries:
-            self._set(key, None)
-
     def _set(self, key: Key, entry: Entry[T] | None, final: T | None = None) -> None:
         old = self._entries.pop(key, None)
         if old is not None:

@@ -89,12 +89,12 @@ def test_objects_are_found_by_their_run(store: Recorder) -> None:
     assert store.by_run("run") == ["v5", "v11"]
     store.apply(entry(13, name="b", run_uid="other"), deleted=False)
     assert (store.by_run("run"), store.by_run("other")) == (["v5"], ["v13", "v12"])
-    store.forget(("ns", "a"))
+    store.apply(entry(14), deleted=True)
     assert store.by_run("run") == []
 
 
-def test_forgetting_what_is_not_there_announces_nothing(store: Recorder) -> None:
-    store.forget(("ns", "b"))
+def test_the_end_of_what_was_never_there_announces_nothing(store: Recorder) -> None:
+    store.apply(entry(12, name="b"), deleted=True)
     assert store.changes == []
 
 
