@@ -1,5 +1,6 @@
-"""The base of all models, and the parts of a CRD schema that pydantic has no word for."""
+"""The base of all models, the types they share, and the parts of a CRD schema that pydantic has no word for."""
 
+from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, WithJsonSchema
@@ -57,3 +58,21 @@ Quantity = Annotated[
     ),
 ]
 """A Kubernetes quantity: ``2``, ``500m``, ``8Gi``."""
+
+InputPath = Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=r"^[^/\x00][^\x00]*$")]
+"""A path below the inputs directory: ``NAME/path/in/input``."""
+
+RelativePath = InputPath
+"""A path inside a volume."""
+
+NO_PARENT = "!self.split('/').exists(part, part == '..')"
+"""CEL: a path that stays below where it starts."""
+
+
+class Precision(StrEnum):
+    """Numbers of the forward pass."""
+
+    AUTO = "auto"
+    FP32 = "fp32"
+    BF16 = "bf16"
+    FP16 = "fp16"

@@ -25,6 +25,13 @@ class Provenance(Output):
     )
     seed: int | None = Field(default=None, ge=0, le=2**31 - 1, description="Seed of every random choice.")
     device: ShortText | None = Field(default=None, description="What computed: the GPU's name, or cpu.")
+    precision: ShortText | None = Field(default=None, description="Numbers of the forward pass: fp32, bf16 or fp16.")
+    reused_samples: int | None = Field(
+        default=None,
+        ge=0,
+        le=2**53,
+        description="Samples that were taken over from an earlier attempt, or from an earlier run of the same identity.",
+    )
 
 
 @unique

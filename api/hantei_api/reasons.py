@@ -29,6 +29,7 @@ class Reason(StrEnum):
     CHECKPOINT_INVALID = "CheckpointInvalid"
     VOLUME_UNAVAILABLE = "VolumeUnavailable"
     OOM_KILLED = "OOMKilled"
+    MEMORY_LIMIT_REACHED = "MemoryLimitReached"
     STORAGE_FULL = "StorageFull"
     DEVICE_UNAVAILABLE = "DeviceUnavailable"
     DEADLINE_EXCEEDED = "DeadlineExceeded"
@@ -44,6 +45,7 @@ class Reason(StrEnum):
     PREEMPTED = "Preempted"
     HUNG = "Hung"
     METRICS_UNAVAILABLE = "MetricsUnavailable"
+    SLA_VIOLATED = "SlaViolated"
     EVALUATOR_ERROR = "EvaluatorError"
     NAME_CONFLICT = "NameConflict"
     SUPERSEDED = "Superseded"
@@ -79,6 +81,10 @@ FACTS = MappingProxyType(
             "Check that the PersistentVolumeClaim exists in the run's namespace, is bound and can be mounted where the pod runs.",
         ),
         Reason.OOM_KILLED: ReasonFacts(Budget.EVALUATION, "Raise spec.resources.memory or lower the batch size."),
+        Reason.MEMORY_LIMIT_REACHED: ReasonFacts(
+            Budget.EVALUATION,
+            "Raise spec.resources.memory or lower the batch size; partial metrics are in status.metrics.",
+        ),
         Reason.STORAGE_FULL: ReasonFacts(
             Budget.NONE, "Raise spec.resources.ephemeralStorage or write less to the scratch directory."
         ),
@@ -125,6 +131,10 @@ FACTS = MappingProxyType(
         ),
         Reason.METRICS_UNAVAILABLE: ReasonFacts(
             Budget.EVALUATION, "Let the evaluation write at least one finite metric with n > 0."
+        ),
+        Reason.SLA_VIOLATED: ReasonFacts(
+            Budget.NONE,
+            "Read status.sla: raise the threshold in spec.sla, ask for less, or set spec.sla.enforce: false. The metrics are kept.",
         ),
         Reason.EVALUATOR_ERROR: ReasonFacts(
             Budget.EVALUATION, "Read status.failure.logTail; run the same task with `hantei evaluate` on your machine."
@@ -175,6 +185,8 @@ EVALUATOR_REASONS = MappingProxyType(
         Reason.EVALUATOR_ERROR: 70,
         Reason.METRICS_UNAVAILABLE: 70,
         Reason.STORAGE_FULL: 70,
+        Reason.SLA_VIOLATED: 70,
+        Reason.MEMORY_LIMIT_REACHED: 75,
         Reason.DEADLINE_EXCEEDED: 75,
         Reason.HUNG: 75,
         Reason.POD_LOST: 75,

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, Field, StringConstraints
 
 from hantei_api.base import Output
+from hantei_api.gate import Comparison
 from hantei_api.metrics import MAX_METRICS, Metric
 from hantei_api.names import API_VERSION, TERMINATION_MESSAGE_BYTES, VERSION
 from hantei_api.provenance import Provenance, Sla
@@ -15,7 +16,7 @@ SUMMARY_KEY = "hantei"
 """First key of a summary: tells it from a log tail that happens to be JSON."""
 
 
-LAST_TO_GO = ("provenance", "wandb", "publishMessage", "sla")
+LAST_TO_GO = ("provenance", "wandb", "publishMessage", "comparison", "sla")
 """What a summary can do without when nothing else is left to shorten; all that remains then is of a fixed size."""
 
 
@@ -51,6 +52,7 @@ class EvaluationResult(Output):
     complete: bool
     """False when the evaluation was cut short: metrics rest on a part of the samples."""
     verdict: Verdict = Verdict.NONE
+    comparison: Comparison | None = None
     metrics: list[Metric] = Field(default_factory=list)
     """The most important first; status keeps the first ones that fit."""
     samples_done: int = Field(default=0, ge=0, le=2**53)
@@ -80,6 +82,7 @@ class ResultSummary(Output):
     message: Annotated[str, StringConstraints(max_length=2048)] = ""
     complete: bool = True
     verdict: Verdict = Verdict.NONE
+    comparison: Comparison | None = None
     metrics: list[Metric] = Field(default_factory=list, max_length=MAX_METRICS)
     truncated: bool = False
     samples_done: int = Field(default=0, ge=0, le=2**53)

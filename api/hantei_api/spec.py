@@ -5,54 +5,17 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
-from hantei_api.base import DNS_LABEL, Input, ObjectName, Quantity, Sha256, cel, rules
+from hantei_api.artifacts import (
+    CREDENTIALS_NEED_URI,
+    ONE_SOURCE,
+    PATH_RULE,
+    Artifact,
+    SecretName,
+    Uri,
+)
+from hantei_api.base import DNS_LABEL, Input, ObjectName, Quantity, RelativePath, cel, rules
+from hantei_api.gate import Baseline, Gate
 from hantei_api.suites import Suite
-
-SECRET_RULE = cel(
-    "self.startsWith('hantei-')",
-    "must start with hantei- (a right to create runs is no right to read every Secret): rename the Secret",
-)
-SecretName = Annotated[ObjectName, Field(json_schema_extra=rules(SECRET_RULE))]
-RelativePath = Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=r"^[^/\x00][^\x00]*$")]
-PATH_RULE = cel("!self.split('/').exists(part, part == '..')", "must be a path inside the volume, without '..'")
-Uri = Annotated[str, StringConstraints(min_length=4, max_length=2048, pattern=r"^[a-z][a-z0-9+.-]*://[^\s\x00]+$")]
-ONE_SOURCE = cel("has(self.pvc) != has(self.uri)", "name exactly one of pvc, uri")
-CREDENTIALS_NEED_URI = cel(
-    "!has(self.credentialsSecretName) || has(self.uri)", "credentialsSecretName is for uri: drop it, or fetch by uri"
-)
-
-
-class ClaimPath(Input):
-    """A path in a PersistentVolumeClaim of the run's namespace, mounted read-only."""
-
-    claim_name: ObjectName = Field(description="Name of a PersistentVolumeClaim in the run's namespace.")
-    path: RelativePath = Field(
-        description="Path inside the volume, relative to its root.", json_schema_extra=rules(PATH_RULE)
-    )
-
-
-class Artifact(Input):
-    """Something the evaluation reads: from a volume, or fetched from a URI before the device is touched."""
-
-    pvc: ClaimPath | None = Field(default=None, description="From a PersistentVolumeClaim of the run's namespace.")
-    uri: Uri | None = Field(
-        default=None,
-        description="From an fsspec URI that the image can open (https, s3, gs, hf at a pinned revision), into the pod's scratch space.",
-    )
-    sha256: Sha256 | None = Field(
-        default=None,
-        description="Expected SHA-256 in lower-case hex; a file that differs is refused before it is loaded.",
-    )
-    credentials_secret_name: SecretName | None = Field(
-        default=None,
-        description="Secret of the run's namespace whose keys become environment variables of the evaluator (for example AWS_ACCESS_KEY_ID). For uri.",
-    )
-
-    @model_validator(mode="after")
-    def _one_source(self) -> "Artifact":
-        if (self.pvc is None) == (self.uri is None):
-            raise ValueError("name exactly one of pvc, uri")
-        return self
 
 
 class Checkpoint(Artifact):
@@ -119,7 +82,7 @@ class Resources(Input):
 
 
 class Sla(Input):
-    """Thresholds of the service level readings: recorded, and violations counted; no run fails by them."""
+    """Thresholds of the service level readings: recorded, and violations counted; a run fails by them only with enforce."""
 
     latency_seconds: float = Field(
         default=5.0, gt=0, le=86400, description="Wall time of the evaluation itself, in seconds. Default 5."
@@ -135,6 +98,34 @@ class Sla(Input):
     )
     gpu_utilization_percent: float = Field(
         default=80.0, ge=0, le=100, description="Highest mean GPU utilisation, in percent. Default 80."
+    )
+    enforce: bool = Field(
+        default=False,
+        description="End a run that breaks a threshold with SlaViolated; its metrics are kept. Default false: breaches are recorded and counted.",
+    )
+
+
+class Politeness(Input):
+    """How an evaluation spares a training that computes on the same device."""
+
+    duty_cycle_percent: int = Field(
+        default=100,
+        ge=1,
+        le=100,
+        description="Share of the evaluation's wall time that is spent in forward passes, in percent. Default 100.",
+    )
+    hold_utilization: bool = Field(
+        default=False,
+        description="Lower the duty cycle further while the device's utilisation is above sla.gpuUtilizationPercent. Default false.",
+    )
+    low_priority_stream: bool = Field(
+        default=True, description="Compute on a CUDA stream of the lowest priority that the device has. Default true."
+    )
+    gpu_memory_fraction: float | None = Field(
+        default=None,
+        ge=0.01,
+        le=1,
+        description="The most of the device's memory that torch may allocate, as a fraction. Default: no cap.",
     )
 
 
@@ -231,7 +222,25 @@ class ClaimDirectory(Input):
 class OutputTarget(Input):
     """Where full results go: DIRECTORY/NAMESPACE/RUN/attempt-N/{result.json,samples.jsonl}."""
 
-    pvc: ClaimDirectory = Field(description="A directory in a PersistentVolumeClaim of the run's namespace.")
+    model_config = ConfigDict(json_schema_extra=rules(ONE_SOURCE, CREDENTIALS_NEED_URI))
+
+    pvc: ClaimDirectory | None = Field(
+        default=None, description="A directory in a PersistentVolumeClaim of the run's namespace."
+    )
+    uri: Uri | None = Field(
+        default=None,
+        description="An fsspec URI of a directory (s3, gs, file) that results are uploaded into when the evaluation ends.",
+    )
+    credentials_secret_name: SecretName | None = Field(
+        default=None,
+        description="Secret of the run's namespace whose keys become environment variables of the evaluator. For uri.",
+    )
+
+    @model_validator(mode="after")
+    def _one_target(self) -> "OutputTarget":
+        if (self.pvc is None) == (self.uri is None):
+            raise ValueError("output: name exactly one of pvc, uri")
+        return self
 
 
 class WandbMode(StrEnum):
@@ -302,6 +311,21 @@ class EvaluationRunSpec(Input):
                 "wandb.mode offline needs output: the run directory is kept there for `wandb sync`",
                 field_path=".wandb",
             ),
+            cel(
+                "!has(self.gate) || !has(self.gate.maxDrop) || has(self.baseline)",
+                "gate.maxDrop needs baseline: name the run or checkpoint that the drop is measured against",
+                field_path=".gate",
+            ),
+            cel(
+                "!has(self.suite.shogi) || !has(self.suite.shogi.eloRegistry) || (has(self.output) && has(self.output.pvc))",
+                "suite.shogi.eloRegistry needs output.pvc: the ratings are kept in that directory",
+                field_path=".suite",
+            ),
+            cel(
+                "!has(self.suite.command) || !has(self.baseline) || !has(self.baseline.checkpoint)",
+                "baseline.checkpoint is not for the command suite: evaluate the baseline in a run of its own and name it as baseline.run",
+                field_path=".baseline",
+            ),
         )
     )
 
@@ -323,6 +347,16 @@ class EvaluationRunSpec(Input):
     resources: Resources = Field(default=Resources(), description="What the pod gets: requests equal limits.")
     sla: Sla = Field(
         default=Sla(), description="Thresholds of the service level readings: recorded, and violations counted."
+    )
+    politeness: Politeness = Field(
+        default=Politeness(), description="How the evaluation spares a training that computes on the same device."
+    )
+    baseline: Baseline | None = Field(
+        default=None, description="What the checkpoint is compared with. Default: nothing, and the verdict is None."
+    )
+    gate: Gate | None = Field(
+        default=None,
+        description="When the checkpoint is good enough. Default: a baseline gives a verdict and fails nothing.",
     )
     clocks: Clocks = Field(default=Clocks(), description="How long each part may take, in seconds.")
     retries: Retries = Field(default=Retries(), description="How many new attempts a run gets, in two budgets.")

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import AwareDatetime, Field, StringConstraints
 
 from hantei_api.base import Output
+from hantei_api.gate import Comparison
 from hantei_api.metrics import MAX_METRICS, Metric
 from hantei_api.provenance import Provenance, Sla
 from hantei_api.reasons import Reason, Verdict
@@ -125,6 +126,9 @@ class Failure(Output):
 class ResultsLocation(Output):
     """Where the full results are."""
 
+    uri: Annotated[str, StringConstraints(max_length=2048)] | None = Field(
+        default=None, description="The directory's URI, when they are not in a claim."
+    )
     claim_name: Name | None = Field(default=None, description="The PersistentVolumeClaim they are in.")
     path: Annotated[str, StringConstraints(max_length=2048)] | None = Field(
         default=None, description="Directory inside the volume."
@@ -162,6 +166,9 @@ class RunStatus(Output):
     )
     verdict: Verdict | None = Field(
         default=None, description="Pass, Regressed, NotSignificant, Underpowered, or None without a baseline."
+    )
+    comparison: Comparison | None = Field(
+        default=None, description="How the deciding metric came out against the baseline."
     )
     score: Identifier | None = Field(
         default=None, description="The first metric with its standard error, for kubectl get."

@@ -1,21 +1,21 @@
 """What is evaluated: the suites of a run's spec, which the evaluator receives unchanged in its task."""
 
-from enum import StrEnum
 from typing import Annotated
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
-from hantei_api.base import Input, cel, rules
+from hantei_api.base import NO_PARENT, Input, InputPath, Precision, cel, rules
+from hantei_api.shogi import ShogiSuite
 
 Argument = Annotated[str, StringConstraints(max_length=4096)]
-InputPath = Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=r"^[^/\x00][^\x00]*$")]
-"""A path below the inputs directory: ``NAME/path/in/input``."""
 EntryPoint = Annotated[
     str, StringConstraints(min_length=3, max_length=1024, pattern=r"^[^:\x00]+:[A-Za-z_][A-Za-z0-9_]*$")
 ]
 """``FILE.py:FUNCTION``, or ``package.module:FUNCTION`` from the image."""
 
-NO_PARENT = "!self.split('/').exists(part, part == '..')"
+ENTRY_POINT_RULE = "!self.startsWith('/') && !self.split('/').exists(part, part == '..')"
+ENTRY_POINT_MESSAGE = "must be NAME/file.py:function below /inputs, or package.module:function, without '..'"
+SUITES = ("classification", "shogi", "gymnasium", "command")
 
 
 class CommandSuite(Input):
@@ -39,12 +39,7 @@ class ClassificationSuite(Input):
     model: EntryPoint = Field(
         description="Function that returns the torch.nn.Module which the checkpoint's state dict fits: "
         "NAME/model.py:build (a file below /inputs) or package.module:build (from the image).",
-        json_schema_extra=rules(
-            cel(
-                "!self.startsWith('/') && !self.split('/').exists(part, part == '..')",
-                "must be NAME/file.py:function below /inputs, or package.module:function, without '..'",
-            )
-        ),
+        json_schema_extra=rules(cel(ENTRY_POINT_RULE, ENTRY_POINT_MESSAGE)),
     )
     data: InputPath = Field(
         description="Data below /inputs: an .npz file with arrays x [n, ...] and y [n], or a folder with one folder of images for each class.",
@@ -55,6 +50,10 @@ class ClassificationSuite(Input):
         description="Function from a PIL image to a float tensor [channels, height, width], as FILE.py:FUNCTION. "
         "Default: pixel values divided by 255. For image folders.",
     )
+    precision: Precision = Field(
+        default=Precision.AUTO,
+        description="Numbers of the forward pass. auto: bf16 on a GPU that has it and agrees with fp32, else fp32. Default auto.",
+    )
     batch_size: int = Field(default=256, ge=1, le=65536, description="Samples in a forward pass. Default 256.")
     max_samples: int | None = Field(
         default=None, ge=1, le=1_000_000_000, description="Evaluate only the first samples. Default: all of them."
@@ -64,86 +63,37 @@ class ClassificationSuite(Input):
     )
 
 
-class OpponentType(StrEnum):
-    """Who plays against the checkpoint."""
+class GymnasiumSuite(Input):
+    """Episodes of a policy in a Gymnasium environment."""
 
-    RANDOM = "random"
-    HEURISTIC = "heuristic"
-    CHECKPOINT = "checkpoint"
-
-
-class ActionPerspective(StrEnum):
-    """Whether White's policy indices are those of the board as it stands, or of the board turned round."""
-
-    ABSOLUTE = "absolute"
-    RELATIVE = "relative"
-
-
-class ShogiStrategy(StrEnum):
-    """How games are arranged."""
-
-    SINGLE_OPPONENT = "single_opponent"
-
-
-class Opponent(Input):
-    """The opponent of a single_opponent evaluation."""
-
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            cel(
-                "(has(self.type) && self.type == 'checkpoint') == has(self.checkpoint)",
-                "checkpoint is given exactly when type is checkpoint: name a file below /inputs, or drop the field",
-            )
-        )
+    environment: Annotated[str, StringConstraints(min_length=1, max_length=256)] = Field(
+        description="The environment's id: CartPole-v1, or module:Name-v0 to import the module that registers it."
     )
-
-    type: OpponentType = Field(
-        default=OpponentType.RANDOM,
-        description="random: any legal move. heuristic: a capture, else a pawn move, else any. checkpoint: another network. Default random.",
+    arguments: dict[
+        Annotated[str, StringConstraints(max_length=64)], Annotated[str, StringConstraints(max_length=1024)]
+    ] = Field(
+        default_factory=dict,
+        max_length=16,
+        description="Arguments of the environment, each value as JSON text: {sutton_barto_reward: 'true'}.",
     )
-    checkpoint: InputPath | None = Field(
+    policy: EntryPoint | None = Field(
         default=None,
-        description="The opponent's checkpoint below /inputs: NAME/path. For type checkpoint.",
-        json_schema_extra=rules(cel(NO_PARENT, "must be NAME/path below /inputs, without '..'")),
+        description="Function that takes the checkpoint's path and a torch.device and returns a policy: observations [n, ...] to actions [n, ...]. "
+        "Default: the checkpoint is a TorchScript module that gives logits or actions.",
+        json_schema_extra=rules(cel(ENTRY_POINT_RULE, ENTRY_POINT_MESSAGE)),
     )
-    action_perspective: ActionPerspective = Field(
-        default=ActionPerspective.ABSOLUTE, description="The opponent network's action perspective. Default absolute."
-    )
-
-    @model_validator(mode="after")
-    def _checkpoint_goes_with_type(self) -> "Opponent":
-        if (self.type is OpponentType.CHECKPOINT) != (self.checkpoint is not None):
-            raise ValueError("opponent.checkpoint is given exactly when opponent.type is checkpoint")
-        return self
-
-
-class ShogiSuite(Input):
-    """Games of Shogi by a Keisei policy network (13,527 actions, core46 planes) on OpenSpiel's rules."""
-
-    strategy: ShogiStrategy = Field(
-        default=ShogiStrategy.SINGLE_OPPONENT, description="single_opponent: all games against one opponent."
-    )
-    opponent: Opponent = Field(
-        default=Opponent(), description="Who plays against the checkpoint. Default: random moves."
-    )
-    num_games: int = Field(default=20, ge=1, le=100_000, description="Games, half of them as Black. Default 20.")
-    max_moves: int = Field(
-        default=500,
+    episodes: int = Field(default=100, ge=1, le=1_000_000, description="Episodes, each from its own seed. Default 100.")
+    parallel_environments: int = Field(
+        default=16,
         ge=1,
-        le=2000,
-        description="Plies after which a game is a draw; also scales the move-count plane. Default 500.",
+        le=4096,
+        description="Environments that advance together, one forward pass a step. Default 16.",
     )
-    opening_plies: int = Field(
-        default=8,
-        ge=0,
-        le=60,
-        description="Random plies before each pair of games (each opening is played with both colours), so that "
-        "deterministic players play distinct games. Default 8.",
-    )
-    action_perspective: ActionPerspective = Field(
-        default=ActionPerspective.ABSOLUTE,
-        description="absolute: White's policy indices are of the board as it stands (Keisei up to February 2026). "
-        "relative: of the board turned round (Keisei's rewrite). Default absolute.",
+    max_episode_steps: int | None = Field(
+        default=None,
+        ge=1,
+        le=10_000_000,
+        description="Steps after which an episode is truncated. Default: the environment's own limit.",
     )
 
 
@@ -153,8 +103,8 @@ class Suite(Input):
     model_config = ConfigDict(
         json_schema_extra=rules(
             cel(
-                "(has(self.classification) ? 1 : 0) + (has(self.shogi) ? 1 : 0) + (has(self.command) ? 1 : 0) == 1",
-                "name exactly one of classification, shogi, command",
+                " + ".join(f"(has(self.{name}) ? 1 : 0)" for name in SUITES) + " == 1",
+                f"name exactly one of {', '.join(SUITES)}",
             )
         )
     )
@@ -163,17 +113,20 @@ class Suite(Input):
         default=None, description="Accuracy, per-class accuracy and calibration of a torch classifier."
     )
     shogi: ShogiSuite | None = Field(default=None, description="Games of Shogi by a Keisei policy network.")
+    gymnasium: GymnasiumSuite | None = Field(
+        default=None, description="Episodes of a policy in a Gymnasium environment."
+    )
     command: CommandSuite | None = Field(
         default=None, description="A program that writes its metrics as JSON to the file named by HANTEI_RESULT."
     )
 
     @model_validator(mode="after")
     def _exactly_one(self) -> "Suite":
-        if len(self.model_fields_set & {"classification", "shogi", "command"}) != 1:
-            raise ValueError("name exactly one of classification, shogi, command")
+        if sum(getattr(self, name) is not None for name in SUITES) != 1:
+            raise ValueError(f"name exactly one of {', '.join(SUITES)}")
         return self
 
     @property
     def name(self) -> str:
         """The name of the one suite that is set; also its entry point in ``hantei.suites``."""
-        return next(name for name in ("classification", "shogi", "command") if getattr(self, name) is not None)
+        return next(name for name in SUITES if getattr(self, name) is not None)

@@ -5,8 +5,9 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from hantei_api.base import Input, Sha256
+from hantei_api.gate import Gate
 from hantei_api.names import API_VERSION
-from hantei_api.spec import Sla, Wandb
+from hantei_api.spec import Politeness, Sla, Wandb
 from hantei_api.suites import Suite
 
 FilePath = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
@@ -52,6 +53,16 @@ class TaskLimits(Input):
     """Cap on what is fetched by URI."""
 
 
+class TaskBaseline(Input):
+    """What the checkpoint is compared with: the samples of a finished run, or another checkpoint."""
+
+    name: str
+    """As the comparison names it: run NAME, or checkpoint."""
+    directory: FilePath | None = None
+    """Directory of a finished run's attempt, or an fsspec URI of one, that holds result.json and samples.jsonl."""
+    checkpoint: TaskArtifact | None = None
+
+
 class EvaluationTask(Input):
     """All that an evaluator needs to know."""
 
@@ -65,6 +76,13 @@ class EvaluationTask(Input):
     seed: int = 0
     limits: TaskLimits = TaskLimits()
     sla: Sla = Sla()
+    politeness: Politeness = Politeness()
+    baseline: TaskBaseline | None = None
+    gate: Gate | None = None
     output_directory: FilePath | None = None
     """Directory of this attempt; result.json and samples.jsonl are written into it. None: only the summary is kept."""
+    output_root: FilePath | None = None
+    """The output's own directory, which all runs share: ratings (eloRegistry) and the cache of samples lie in it."""
+    output_uri: FilePath | None = None
+    """fsspec URI of this attempt's directory: what lies in output_directory is uploaded there at the end."""
     wandb: Wandb | None = None

@@ -8,7 +8,7 @@ from uuid import uuid4
 from pydantic import ValidationError
 
 from hantei_api.names import EVALUATOR_PORT
-from hantei_api.suites import ActionPerspective, OpponentType, ShogiStrategy
+from hantei_api.shogi import ActionPerspective, OpponentType, ShogiStrategy
 from hantei_api.task import EvaluationTask
 from hantei_cli.evaluator import load
 

@@ -1,6 +1,7 @@
 """The seam between a suite and the loop round it (``run/``)."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -26,7 +27,12 @@ class Recorder(Protocol):
     """Takes samples and progress as they come."""
 
     def sample(self, record: Mapping[str, Any]) -> None:
-        """Append one JSON-able sample; it has a stable ``sampleId``, so that comparisons are paired and runs resume."""
+        """Append one JSON-able sample.
+
+        ``sampleId`` is stable, so that comparisons are paired and runs resume. ``values`` holds, for every metric that
+        is a mean over samples, this sample's number under the metric's name: ``{"values": {"accuracy": 1.0}}``.
+        Samples that depend on one another (the two games of an opening) share ``pair``.
+        """
 
     def progress(self, done: int, total: int | None) -> None:
         """Say how far the evaluation is, in samples; also the sign of life that the stall clock waits for."""
@@ -45,6 +51,13 @@ class Context:
     device: "torch.device"
     stop: Stop
     recorder: Recorder
+    cpus: int = 1
+    """Cores that the pod was given: for worker processes and threads."""
+    pace: AbstractContextManager[object] = field(default_factory=nullcontext)
+    """Entered round every forward pass: holds the duty cycle and the stream that the spec asks for."""
+    done: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """For ``evaluate``: samples by sampleId that need not be computed again; they count in the metrics as if they had
+    just been recorded, and are not recorded again. Only for a suite with an ``identity``."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +70,8 @@ class Outcome:
     """False when it was stopped before all samples were done."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """Versions of what computed, for the provenance: the engine's, the data's."""
+    precision: str = ""
+    """Numbers of the forward pass, for the provenance: fp32, bf16 or fp16."""
 
 
 class Suite(Protocol):
@@ -72,6 +87,14 @@ class Suite(Protocol):
 
     def load(self, context: Context) -> None:
         """Read the checkpoint and the data."""
+
+    def identity(self, context: Context) -> Mapping[str, str] | None:
+        """All that a sample depends on beside the checkpoint's digest, the seed and the sampleId.
+
+        Called after ``load``: digests of data and opponents, versions of rules, settings that change what a sample comes
+        out as; not the number of samples. Samples of another evaluation with the same identity are handed to
+        ``evaluate`` as ``context.done``. None: samples can't be taken over. A suite without this method means None.
+        """
 
     def evaluate(self, context: Context) -> Outcome:
         """Run the loop, ask ``context.stop.requested()`` often, and hand over what was measured."""

@@ -18,7 +18,8 @@ from hantei_api.names import (
     TASK_DIRECTORY,
     TASK_FILE,
 )
-from hantei_api.spec import Artifact, EvaluationRunSpec
+from hantei_api.artifacts import Artifact
+from hantei_api.spec import EvaluationRunSpec
 from hantei_api.task import EvaluationTask, TaskArtifact, TaskInput, TaskLimits, TaskRun
 from hantei_operator.cluster.client import Body
 from hantei_operator.domain.actions import CreateJob

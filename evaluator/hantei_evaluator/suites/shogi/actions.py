@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hantei_api.suites import ActionPerspective
+from hantei_api.shogi import ActionPerspective
 
 POLICY_SIZE: Final = 81 * 80 * 2 + 81 * 7
 """13,527: Keisei's actions."""

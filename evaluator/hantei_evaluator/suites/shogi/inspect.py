@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from hantei_api.reasons import Reason
-from hantei_api.suites import ActionPerspective
+from hantei_api.shogi import ActionPerspective
 from hantei_evaluator.run.errors import EvaluationError
 from hantei_evaluator.suites.shogi import boards, rules
 from hantei_evaluator.suites.shogi.actions import policy_table

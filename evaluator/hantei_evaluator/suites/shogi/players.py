@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from hantei_api.suites import ActionPerspective
+from hantei_api.shogi import ActionPerspective
 from hantei_evaluator.suites.shogi import boards
 from hantei_evaluator.suites.shogi.actions import DROPPED, PROMOTES, SOURCE, TARGET, policy_table
 from hantei_evaluator.suites.shogi.network import ResTower

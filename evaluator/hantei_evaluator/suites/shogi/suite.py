@@ -9,8 +9,8 @@ import torch
 
 from hantei_api.metrics import Metric
 from hantei_api.reasons import Reason
-from hantei_api.suites import OpponentType
-from hantei_api.suites import ShogiSuite as ShogiSpec
+from hantei_api.shogi import OpponentType
+from hantei_api.shogi import ShogiSuite as ShogiSpec
 from hantei_evaluator.run.errors import EvaluationError
 from hantei_evaluator.statistics.games import elo_difference, paired_score
 from hantei_evaluator.statistics.intervals import proportion_standard_error, standard_error
