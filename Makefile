@@ -8,11 +8,14 @@ help: ## this list
 demo: ## a cluster, Hantei on it, one evaluation of a real checkpoint and its verdict
 	@hack/demo
 
-test: ## every ring: unit, apiserver, cluster
-	@hack/test unit apiserver cluster
+test: ## every ring: unit, process, apiserver, cluster
+	@hack/test unit process apiserver cluster
 
 test-unit: ## pure decisions and everything else without I/O
 	@hack/test unit
+
+test-process: ## real evaluator processes on this machine
+	@hack/test process
 
 test-apiserver: ## against a real etcd and kube-apiserver
 	@hack/test apiserver
@@ -60,4 +63,4 @@ clean: ## remove everything made: cluster, images, engine, caches, .venv
 	@hack/lab clean
 	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
 
-.PHONY: help demo test test-unit test-apiserver test-cluster test-gpu scale lint venv tools cluster images up crds lock bench down clean
+.PHONY: help demo test test-unit test-process test-apiserver test-cluster test-gpu scale lint venv tools cluster images up crds lock bench down clean
