@@ -1,82 +1,66 @@
 """Many games at once: all advance together, one forward pass per network and ply."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from enum import StrEnum
 from itertools import islice
-from typing import Final
 
+from hantei_api.reasons import Reason
+from hantei_evaluator.run.errors import EvaluationError
 from hantei_evaluator.suites.shogi import rules
 from hantei_evaluator.suites.shogi.actions import usi
 from hantei_evaluator.suites.shogi.players import Player
-from hantei_evaluator.suites.shogi.rules import BLACK, End, Termination
+from hantei_evaluator.suites.shogi.rules import End, Termination
 
 OPENING_ATTEMPTS = 100
 
 
-class Colour(StrEnum):
-    """The agent's colour."""
+@dataclass(frozen=True)
+class Opening:
+    """Where a game starts, and what is played before the players move."""
 
-    BLACK = "black"
-    WHITE = "white"
-
-
-class Result(StrEnum):
-    """A game's outcome from the agent's view."""
-
-    WIN = "win"
-    DRAW = "draw"
-    LOSS = "loss"
-
-
-SCORES: Final = {Result.WIN: 1.0, Result.DRAW: 0.5, Result.LOSS: 0.0}
+    sfen: str | None = None
+    """A position that ``rules.check_sfen`` passed; None for the start position."""
+    actions: tuple[int, ...] = ()
+    """OpenSpiel action ids."""
 
 
 @dataclass(frozen=True)
-class Pairing:
-    """Which game of the match: both games of a pair start with the same opening."""
+class Game:
+    """Who plays whom from where."""
 
-    pair: int
-    colour: Colour
-
-    @property
-    def sample_id(self) -> str:
-        """For example ``pair-0003-black``."""
-        return f"pair-{self.pair:04d}-{self.colour}"
+    sample_id: str
+    """Unique in the evaluation; with the seed it fixes the game's random stream."""
+    pair: str
+    """Shared by the games that are played with exchanged colours from one opening."""
+    black: str
+    """Name of the player with the first move."""
+    white: str
+    opening: Opening
 
 
 @dataclass(frozen=True)
 class FinishedGame:
     """A played game."""
 
-    pairing: Pairing
-    opening: list[str]
-    """The random first moves in USI; also the beginning of ``moves``."""
-    moves: list[str]
-    """All moves from the start position in USI."""
-    result: Result
+    game: Game
+    black_score: float
+    """1 when Black won, 0.5 for a draw, 0 when White won."""
     termination: Termination
-
-    @property
-    def score(self) -> float:
-        """1 for a win, 0.5 for a draw, 0 for a loss."""
-        return SCORES[self.result]
+    opening: list[str]
+    """The opening's moves in USI; also the beginning of ``moves``."""
+    moves: list[str]
+    """All moves from the opening's position in USI."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What games of a match have in common."""
+    """What all games have in common."""
 
     seed: int
-    opening_plies: int
     max_moves: int
-
-
-def pairings(num_games: int) -> Iterator[Pairing]:
-    """The games in order: pair 0 as Black, pair 0 as White, pair 1 as Black..."""
-    for number in range(num_games):
-        yield Pairing(number // 2, Colour.WHITE if number % 2 else Colour.BLACK)
+    """Plies since the game began (with those before an opening's SFEN, by its move number) that make it a draw."""
 
 
 def opening_actions(seed: int, pair: int, plies: int) -> list[int]:
@@ -94,13 +78,14 @@ def opening_actions(seed: int, pair: int, plies: int) -> list[int]:
 
 
 @dataclass
-class _Game:
+class _Running:
     """A running game; what a player sees of it is ``players.Turn``."""
 
-    pairing: Pairing
-    opening: list[int]
+    game: Game
     rng: random.Random
     state: rules.State
+    plies: int
+    max_moves: int
     actions: list[int] = field(default_factory=list)
     legal: list[int] = field(default_factory=list)
 
@@ -109,77 +94,86 @@ class _Game:
         return str(self.state)
 
     @property
-    def plies(self) -> int:
-        return len(self.actions)
-
-    @property
-    def agent_to_move(self) -> bool:
-        return (self.plies % 2 == BLACK) == (self.pairing.colour is Colour.BLACK)
+    def to_move(self) -> str:
+        return self.game.black if self.state.current_player() == rules.BLACK else self.game.white
 
     def apply(self, action: int) -> None:
         self.state.apply_action(action)
         self.actions.append(action)
+        self.plies += 1
         self.legal = self.state.legal_actions()
 
-    def end(self, max_moves: int) -> End | None:
+    def end(self) -> End | None:
         if not self.legal:
             return rules.end_of(self.state)
-        return End(0, Termination.MAX_MOVES) if self.plies >= max_moves else None
+        return End(0, Termination.MAX_MOVES) if self.plies >= self.max_moves else None
 
 
-def _start(pairing: Pairing, settings: Settings) -> _Game:
-    game = _Game(
-        pairing=pairing,
-        opening=opening_actions(settings.seed, pairing.pair, settings.opening_plies),
-        rng=random.Random(f"game/{settings.seed}/{pairing.pair}/{pairing.colour}"),  # noqa: S311  # reproducible play
-        state=rules.new_state(),
+def _start(game: Game, settings: Settings) -> _Running:
+    sfen = game.opening.sfen
+    running = _Running(
+        game=game,
+        rng=random.Random(f"game/{settings.seed}/{game.sample_id}"),  # noqa: S311  # reproducible play, no secret
+        state=rules.new_state(sfen),
+        plies=0 if sfen is None else int(sfen.rsplit(" ", 1)[1]) - 1,
+        max_moves=settings.max_moves,
     )
-    game.legal = game.state.legal_actions()
-    for action in game.opening:
-        game.apply(action)
-    return game
+    running.legal = running.state.legal_actions()
+    for action in game.opening.actions:
+        running.apply(action)
+    end = running.end()
+    if end is not None:
+        raise EvaluationError(
+            Reason.INVALID_TASK,
+            f"Game {game.sample_id} is over before it begins ({end.termination}, {running.plies} of "
+            f"{settings.max_moves} plies): give another opening, or a greater suite.shogi.maxMoves.",
+        )
+    return running
 
 
 def play(
-    games: Iterator[Pairing],
-    agent: Player,
-    opponent: Player,
+    games: Iterator[Game],
+    players: Mapping[str, Player],
     settings: Settings,
     *,
     keep_going: Callable[[], bool],
     slots: int,
+    pace: AbstractContextManager[object],
+    cpus: int,
 ) -> Iterator[FinishedGame]:
     """Play the games and yield each as it ends, in no fixed order.
 
-    ``slots`` games run at the same time; a finished one makes room for the next. ``keep_going`` is asked before every
-    ply of the running games; when it says no, they are dropped unfinished.
+    ``slots`` games run at the same time; a finished one makes room for the next, which is asked for only then.
+    ``keep_going`` is asked before every ply of the running games; when it says no, they are dropped unfinished.
+    ``pace`` is entered round every forward pass; ``cpus`` are the cores that may be used.
     """
-    running = [_start(pairing, settings) for pairing in islice(games, slots)]
+    running = [_start(game, settings) for game in islice(games, slots)]
     while running and keep_going():
-        for player, turns in (
-            (agent, [game for game in running if game.agent_to_move]),
-            (opponent, [game for game in running if not game.agent_to_move]),
-        ):
-            if turns:
-                for game, action in zip(turns, player.choose(turns), strict=True):
-                    game.apply(action)
+        turns_of: dict[str, list[_Running]] = {}
+        for game in running:
+            turns_of.setdefault(game.to_move, []).append(game)
+        for name, turns in turns_of.items():
+            with pace:
+                chosen = players[name].choose(turns)
+            for game, action in zip(turns, chosen, strict=True):
+                game.apply(action)
         still_running = []
         for game in running:
-            end = game.end(settings.max_moves)
+            end = game.end()
             if end is None:
                 still_running.append(game)
             else:
                 yield _finished(game, end)
         running = still_running
-        running += [_start(pairing, settings) for pairing in islice(games, slots - len(running))]
+        running += [_start(game, settings) for game in islice(games, slots - len(running))]
 
 
-def _finished(game: _Game, end: End) -> FinishedGame:
-    agent = end.black if game.pairing.colour is Colour.BLACK else -end.black
+def _finished(running: _Running, end: End) -> FinishedGame:
+    moves = [usi(action) for action in running.actions]
     return FinishedGame(
-        pairing=game.pairing,
-        opening=[usi(action) for action in game.opening],
-        moves=[usi(action) for action in game.actions],
-        result={1: Result.WIN, 0: Result.DRAW, -1: Result.LOSS}[agent],
+        game=running.game,
+        black_score=(end.black + 1) / 2,
         termination=end.termination,
+        opening=moves[: len(running.game.opening.actions)],
+        moves=moves,
     )

@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from hantei_api.base import Precision
 from hantei_api.shogi import ActionPerspective
 from hantei_evaluator.suites.shogi import boards
 from hantei_evaluator.suites.shogi.actions import DROPPED, PROMOTES, SOURCE, TARGET, policy_table
@@ -28,6 +29,10 @@ class Turn(Protocol):
     @property
     def plies(self) -> int:
         """Plies since the game began."""
+
+    @property
+    def max_moves(self) -> int:
+        """The game's limit of plies."""
 
     @property
     def rng(self) -> random.Random:
@@ -73,17 +78,17 @@ class NetworkPlayer:
     """The legal move with the highest logit."""
 
     def __init__(
-        self, network: ResTower, device: torch.device, *, perspective: ActionPerspective, max_moves: int
+        self, network: ResTower, *, perspective: ActionPerspective, precision: Precision = Precision.FP32
     ) -> None:
         self._network = network
-        self._device = device
+        self._device = network.stem.weight.device
         self._table = policy_table(perspective)
-        self._max_moves = max_moves
+        self._precision = precision
 
     def choose(self, turns: Sequence[Turn]) -> list[int]:
         """One move for each turn, by one forward pass over all of them."""
         positions = boards.parse([turn.sfen for turn in turns])
-        planes = core46(positions, [turn.plies for turn in turns], self._max_moves)
+        planes = core46(positions, [turn.plies for turn in turns], [turn.max_moves for turn in turns])
         # Only the legal moves' indices go to the device, padded to the longest list, instead of a mask over 13,527.
         counts = np.array([len(turn.legal) for turn in turns])
         present = np.arange(counts.max()) < counts[:, None]

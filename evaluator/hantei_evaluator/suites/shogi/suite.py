@@ -1,6 +1,6 @@
 """The shogi suite: games of a checkpoint against one opponent."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -9,19 +9,21 @@ import torch
 
 from hantei_api.metrics import Metric
 from hantei_api.reasons import Reason
-from hantei_api.shogi import OpponentType
+from hantei_api.shogi import AGENT_NAME, OpponentType
 from hantei_api.shogi import ShogiSuite as ShogiSpec
 from hantei_evaluator.run.errors import EvaluationError
 from hantei_evaluator.statistics.games import elo_difference, paired_score
 from hantei_evaluator.statistics.intervals import proportion_standard_error, standard_error
 from hantei_evaluator.suites.protocol import Context, Outcome
 from hantei_evaluator.suites.shogi import rules
-from hantei_evaluator.suites.shogi.match import FinishedGame, Result, Settings, pairings, play
+from hantei_evaluator.suites.shogi.match import FinishedGame, Game, Opening, Settings, opening_actions, play
 from hantei_evaluator.suites.shogi.network import load_network
 from hantei_evaluator.suites.shogi.players import HeuristicPlayer, NetworkPlayer, Player, RandomPlayer
 
 SLOTS: Final = 256
 """Games that are played at the same time: the most positions in a forward pass."""
+
+OPPONENT: Final = "opponent"
 
 ONE_THREAD_PARAMETERS: Final = 1_000_000
 """A smaller tower is computed by one thread on a CPU: a ply is a few milliseconds of work, and on a CPU that others use
@@ -41,21 +43,16 @@ class ShogiSuite:
     def load(self, context: Context) -> None:
         """Read the checkpoint, and the opponent's if it has one."""
         spec = _spec(context)
-        if spec.max_moves <= spec.opening_plies:
+        if spec.max_moves <= spec.plies_of_opening:
             raise EvaluationError(
                 Reason.INVALID_TASK,
                 f"suite.shogi.maxMoves is {spec.max_moves} plies, which must be more than openingPlies "
-                f"({spec.opening_plies}): raise maxMoves or lower openingPlies.",
+                f"({spec.plies_of_opening}): raise maxMoves or lower openingPlies.",
             )
         network = load_network(context.checkpoint, context.device)
         if context.device.type == "cpu" and network.tower_parameters < ONE_THREAD_PARAMETERS:
             torch.set_num_threads(1)
-        self._agent = NetworkPlayer(
-            network,
-            context.device,
-            perspective=spec.action_perspective,
-            max_moves=spec.max_moves,
-        )
+        self._agent = NetworkPlayer(network, perspective=spec.action_perspective)
         self._opponent = _opponent(context, spec)
 
     def evaluate(self, context: Context) -> Outcome:
@@ -67,20 +64,25 @@ class ShogiSuite:
 
         def keep_going() -> bool:
             # Games can end minutes apart; every ply is a sign of life.
-            context.recorder.progress(len(finished), spec.num_games)
+            context.recorder.progress(len(finished), spec.games_of_pairing)
             return not context.stop.requested()
 
-        settings = Settings(seed=context.task.seed, opening_plies=spec.opening_plies, max_moves=spec.max_moves)
         games = play(
-            pairings(spec.num_games), self._agent, self._opponent, settings, keep_going=keep_going, slots=SLOTS
+            _games(context.task.seed, spec),
+            {AGENT_NAME: self._agent, OPPONENT: self._opponent},
+            Settings(seed=context.task.seed, max_moves=spec.max_moves),
+            keep_going=keep_going,
+            slots=SLOTS,
+            pace=context.pace,
+            cpus=context.cpus,
         )
         for game in games:
             finished.append(game)
             context.recorder.sample(_sample(game))
-            context.recorder.progress(len(finished), spec.num_games)
+            context.recorder.progress(len(finished), spec.games_of_pairing)
         return Outcome(
             metrics=metrics(finished),
-            complete=len(finished) == spec.num_games,
+            complete=len(finished) == spec.games_of_pairing,
             versions={"open_spiel": rules.engine_version(), "torch": torch.__version__},
         )
 
@@ -92,7 +94,18 @@ def _spec(context: Context) -> ShogiSpec:
     return spec
 
 
+def _games(seed: int, spec: ShogiSpec) -> Iterator[Game]:
+    for number in range(spec.games_of_pairing):
+        colour = "white" if number % 2 else "black"
+        pair = f"pair-{number // 2:04d}"
+        names = (OPPONENT, AGENT_NAME) if number % 2 else (AGENT_NAME, OPPONENT)
+        opening = Opening(actions=tuple(opening_actions(seed, number // 2, spec.plies_of_opening)))
+        yield Game(f"{pair}-{colour}", pair, *names, opening)
+
+
 def _opponent(context: Context, spec: ShogiSpec) -> Player:
+    if spec.opponent is None:
+        return RandomPlayer()
     match spec.opponent.type:
         case OpponentType.RANDOM:
             return RandomPlayer()
@@ -101,24 +114,27 @@ def _opponent(context: Context, spec: ShogiSpec) -> Player:
         case OpponentType.CHECKPOINT:
             return NetworkPlayer(
                 load_network(context.inputs / Path(spec.opponent.checkpoint or ""), context.device),
-                context.device,
                 perspective=spec.opponent.action_perspective,
-                max_moves=spec.max_moves,
             )
 
 
 def _sample(game: FinishedGame) -> dict[str, object]:
+    score = _score(game)
     return {
-        "sampleId": game.pairing.sample_id,
-        "pair": game.pairing.pair,
-        "colour": game.pairing.colour.value,
-        "outcome": game.result.value,
-        "score": game.score,
+        "sampleId": game.game.sample_id,
+        "pair": game.game.pair,
+        "colour": "black" if game.game.black == AGENT_NAME else "white",
+        "outcome": {1.0: "win", 0.5: "draw", 0.0: "loss"}[score],
+        "score": score,
         "termination": game.termination.value,
         "plies": len(game.moves),
         "opening": game.opening,
         "moves": game.moves,
     }
+
+
+def _score(game: FinishedGame) -> float:
+    return game.black_score if game.game.black == AGENT_NAME else 1 - game.black_score
 
 
 def metrics(games: Sequence[FinishedGame]) -> list[Metric]:
@@ -127,13 +143,12 @@ def metrics(games: Sequence[FinishedGame]) -> list[Metric]:
     if n == 0:
         return []
     # Games end in an order that depends on how they ran; sums of floats shall not.
-    games = sorted(games, key=lambda game: game.pairing.sample_id)
-    score, score_error = paired_score(
-        np.array([game.score for game in games]), np.array([game.pairing.pair for game in games])
-    )
+    games = sorted(games, key=lambda game: game.game.sample_id)
+    scores = np.array([_score(game) for game in games])
+    score, score_error = paired_score(scores, np.unique([game.game.pair for game in games], return_inverse=True)[1])
     found = [Metric(name="score", value=score, stderr=score_error, n=n)]
-    for name, result in (("win_rate", Result.WIN), ("loss_rate", Result.LOSS), ("draw_rate", Result.DRAW)):
-        count = sum(game.result is result for game in games)
+    for name, result in (("win_rate", 1.0), ("loss_rate", 0.0), ("draw_rate", 0.5)):
+        count = int(np.count_nonzero(scores == result))
         found.append(Metric(name=name, value=count / n, stderr=proportion_standard_error(count, n), n=n))
     elo = elo_difference(score, score_error)
     if elo is not None:

@@ -2,7 +2,7 @@ from typing import Any
 
 import numpy as np
 
-from hantei_api.suites import ActionPerspective
+from hantei_api.shogi import ActionPerspective
 from hantei_evaluator.suites.shogi import rules
 from hantei_evaluator.suites.shogi.actions import ENGINE_SIZE, POLICY_SIZE, policy_table, usi
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hantei_api.reasons import Reason
-from hantei_api.suites import ActionPerspective
+from hantei_api.shogi import ActionPerspective
 from hantei_evaluator.run.errors import EvaluationError
 from hantei_evaluator.suites.shogi.inspect import add_inspect_arguments, inspect, run_inspect
 

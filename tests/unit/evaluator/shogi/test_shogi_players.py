@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from hantei_api.suites import ActionPerspective
+from hantei_api.shogi import ActionPerspective
 from hantei_evaluator.suites.shogi import rules
 from hantei_evaluator.suites.shogi.actions import policy_table, usi
 from hantei_evaluator.suites.shogi.network import load_network
@@ -18,6 +18,7 @@ from hantei_evaluator.suites.shogi.players import HeuristicPlayer, NetworkPlayer
 class Turn:
     sfen: str
     plies: int = 0
+    max_moves: int = 500
     rng: random.Random = field(default_factory=lambda: random.Random(1))
 
     @property
@@ -50,9 +51,8 @@ def test_heuristic_else_moves_anything() -> None:
 
 
 def network_player(keisei: Path, perspective: ActionPerspective = ActionPerspective.ABSOLUTE) -> NetworkPlayer:
-    cpu = torch.device("cpu")
-    network = load_network(keisei / "checkpoint_ts20000.pth", cpu)
-    return NetworkPlayer(network, cpu, perspective=perspective, max_moves=500)
+    network = load_network(keisei / "checkpoint_ts20000.pth", torch.device("cpu"))
+    return NetworkPlayer(network, perspective=perspective)
 
 
 def test_the_network_plays_keiseis_choice_for_positions_of_different_size_in_one_batch(
