@@ -15,7 +15,12 @@ EntryPoint = Annotated[
 
 ENTRY_POINT_RULE = "!self.startsWith('/') && !self.split('/').exists(part, part == '..')"
 ENTRY_POINT_MESSAGE = "must be NAME/file.py:function below /inputs, or package.module:function, without '..'"
-SUITES = ("classification", "shogi", "gymnasium", "command")
+SUITES = ("classification", "shogi", "gymnasium", "command", "plugin")
+JsonSettings = Annotated[
+    dict[Annotated[str, StringConstraints(max_length=64)], Annotated[str, StringConstraints(max_length=1024)]],
+    Field(max_length=16),
+]
+"""Values as JSON text, by name: a custom resource has no type for "any value"."""
 
 
 class CommandSuite(Input):
@@ -69,11 +74,8 @@ class GymnasiumSuite(Input):
     environment: Annotated[str, StringConstraints(min_length=1, max_length=256)] = Field(
         description="The environment's id: CartPole-v1, or module:Name-v0 to import the module that registers it."
     )
-    arguments: dict[
-        Annotated[str, StringConstraints(max_length=64)], Annotated[str, StringConstraints(max_length=1024)]
-    ] = Field(
+    arguments: JsonSettings = Field(
         default_factory=dict,
-        max_length=16,
         description="Arguments of the environment, each value as JSON text: {sutton_barto_reward: 'true'}.",
     )
     policy: EntryPoint | None = Field(
@@ -94,6 +96,26 @@ class GymnasiumSuite(Input):
         ge=1,
         le=10_000_000,
         description="Steps after which an episode is truncated. Default: the environment's own limit.",
+    )
+
+
+class PluginSuite(Input):
+    """A suite of the user's own, which a package in the image brings (docs/add-a-suite.md)."""
+
+    name: Annotated[
+        str, StringConstraints(min_length=1, max_length=63, pattern=r"^[a-z]([a-z0-9_-]*[a-z0-9])?$")
+    ] = Field(
+        description="Name of its entry point in the group hantei.suites.",
+        json_schema_extra=rules(
+            cel(
+                f"!(self in [{', '.join(repr(name) for name in SUITES)}])",
+                "is a suite of Hantei's own: name it as spec.suite.NAME",
+            )
+        ),
+    )
+    settings: JsonSettings = Field(
+        default_factory=dict,
+        description="What the suite reads, each value as JSON text: {threshold: '0.5', labels: '[1, 2]'}.",
     )
 
 
@@ -120,6 +142,8 @@ class Suite(Input):
         default=None, description="A program that writes its metrics as JSON to the file named by HANTEI_RESULT."
     )
 
+    plugin: PluginSuite | None = Field(default=None, description="A suite of your own, from a package in the image.")
+
     @model_validator(mode="after")
     def _exactly_one(self) -> "Suite":
         if sum(getattr(self, name) is not None for name in SUITES) != 1:
@@ -129,4 +153,6 @@ class Suite(Input):
     @property
     def name(self) -> str:
         """The name of the one suite that is set; also its entry point in ``hantei.suites``."""
+        if self.plugin is not None:
+            return self.plugin.name
         return next(name for name in SUITES if getattr(self, name) is not None)

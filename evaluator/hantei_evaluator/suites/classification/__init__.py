@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from hantei_api.reasons import Reason
 from hantei_api.suites import ClassificationSuite as Settings
+from hantei_evaluator.run.entrypoint import load_function
 from hantei_evaluator.run.errors import EvaluationError
 from hantei_evaluator.run.weights import load_state_dict
 from hantei_evaluator.suites.classification.data import Samples, default_preprocess, read_samples
-from hantei_evaluator.suites.classification.entrypoint import load_function
 from hantei_evaluator.suites.classification.scores import class_names_of, metrics_of
 from hantei_evaluator.suites.protocol import Context, Outcome
 

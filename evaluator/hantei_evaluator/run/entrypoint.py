@@ -30,6 +30,26 @@ def load_function(field: str, entry_point: str, inputs: Path) -> Callable[..., A
     return function
 
 
+def digest_of(entry_point: str, inputs: Path) -> str:
+    """SHA-256 of the function's source: of all Python files below its file's directory, or of its module's file.
+
+    Call it after ``load_function``. A module without a file, such as a built-in one, is known by its name alone.
+    """
+    place, _, name = entry_point.rpartition(":")
+    if place.endswith(".py"):
+        directory = (inputs / place).parent
+        files = sorted(directory.rglob("*.py"))
+    else:
+        origin = getattr(sys.modules[place], "__file__", None)
+        directory, files = Path(), [Path(origin)] if origin else []
+    digest = hashlib.sha256(f"{Path(place).name}:{name}\n".encode())
+    for file in files:
+        # The path below the directory: an input lies elsewhere on every machine.
+        shown = file.relative_to(directory) if place.endswith(".py") else file.name
+        digest.update(f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {shown}\n".encode())
+    return digest.hexdigest()
+
+
 def _load_file(field: str, path: Path, place: str) -> ModuleType:
     if not path.is_file():
         there = sorted(each.name for each in path.parent.iterdir())[:8] if path.parent.is_dir() else []
