@@ -5,34 +5,32 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from hantei_evaluator.statistics.intervals import proportion_standard_error
+from hantei_evaluator.statistics.intervals import clustered_mean, proportion_standard_error
 
 
 def paired_score(scores: NDArray[np.float64], pairs: NDArray[np.int64]) -> tuple[float, float | None]:
     """Mean of ``scores`` [n] in [0, 1] and its standard error, games of a pair being dependent.
 
-    The cluster-robust error of a mean (K.-Y. Liang and S. L. Zeger, "Longitudinal Data Analysis Using Generalized Linear
-    Models", Biometrika 73 (1986), 13-22) with the pairs as clusters and the factor C / (C - 1): with complete pairs
-    this is the standard error of the mean over pairs, and a pair of which one game is missing still counts. Where all
-    pairs scored the same, the sample shows no spread; the error is then that of a proportion at 0 of C, not 0. None for
-    a single pair.
+    With complete pairs this is the standard error of the mean over pairs, and a pair of which one game is missing still
+    counts. Where all pairs scored the same, the sample shows no spread; the error is then that of a proportion at 0 of C,
+    not 0. None for a single pair.
     """
-    mean = float(scores.mean())
-    _, cluster = np.unique(pairs, return_inverse=True)
-    residuals = np.bincount(cluster, weights=scores - mean)
-    clusters = residuals.size
-    if clusters < 2:
-        return mean, None
-    variance = clusters / (clusters - 1) * float(np.square(residuals).sum()) / scores.size**2
-    if variance == 0:
-        return mean, proportion_standard_error(0, clusters)
-    return mean, math.sqrt(variance)
+    mean, error, clusters = clustered_mean(scores, pairs)
+    return mean, proportion_standard_error(0, clusters) if error == 0 else error
+
+
+def expected_score(elo: float) -> float:
+    """Mean score in (0, 1) that a difference of ``elo`` points stands for.
+
+    A. E. Elo, "The Rating of Chessplayers" (1978): score = 1 / (1 + 10^(-difference / 400)).
+    """
+    return 1 / (1 + 10 ** (-elo / 400))
 
 
 def elo_difference(score: float, stderr: float | None) -> tuple[float, float | None] | None:
     """Elo points that a mean score in [0, 1] stands for, with its error by the delta method; None at 0 and 1.
 
-    A. E. Elo, "The Rating of Chessplayers" (1978): score = 1 / (1 + 10^(-difference / 400)).
+    The inverse of ``expected_score``.
     """
     if not 0 < score < 1:
         return None

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,24 @@ def standard_error(values: FloatArray) -> float | None:
     if values.size < 2:
         return None
     return float(values.std(ddof=1) / math.sqrt(values.size))
+
+
+def clustered_mean(values: FloatArray, clusters: NDArray[Any]) -> tuple[float, float | None, int]:
+    """Mean of ``values`` [n], its standard error when values of one cluster depend on one another, and how many clusters.
+
+    The cluster-robust error of a mean (K.-Y. Liang and S. L. Zeger, "Longitudinal Data Analysis Using Generalized Linear
+    Models", Biometrika 73 (1986), 13-22) with the factor C / (C - 1). ``clusters`` [n] are labels. The error is None for
+    a single cluster, and 0 where all clusters came out alike: then the sample shows no spread.
+    """
+    mean = float(values.mean())
+    _, cluster = np.unique(clusters, return_inverse=True)
+    residuals = np.bincount(cluster, weights=values - mean)
+    count = residuals.size
+    if count < 2:
+        return mean, None, count
+    variance = count / (count - 1) * float(np.square(residuals).sum()) / values.size**2
+    # What is left of a sum of equal numbers is rounding, not spread.
+    return mean, math.sqrt(variance) if variance > 1e-24 * max(1.0, mean * mean) else 0.0, count
 
 
 def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
