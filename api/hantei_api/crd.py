@@ -103,6 +103,11 @@ NAME_IS_A_LABEL = cel(
     "metadata.name has at most 63 characters, because it becomes the label hantei.dev/run of Jobs and pods: choose a shorter name",
 )
 
+NOT_ITS_OWN_BASELINE = cel(
+    "!has(self.spec.baseline) || !has(self.spec.baseline.run) || self.spec.baseline.run != self.metadata.name",
+    "spec.baseline.run names this run itself: name another run",
+)
+
 # Headers are short, because with -o wide a line should stay within a terminal of 120 columns.
 RUN = Resource(
     kind=RUN_KIND,
@@ -114,7 +119,7 @@ RUN = Resource(
     spec=EvaluationRunSpec,
     status=RunStatus,
     mutable_fields=MUTABLE_FIELDS,
-    rules=(NAME_IS_A_LABEL, FINISHED_STAYS, OUTCOME_STAYS),
+    rules=(NAME_IS_A_LABEL, NOT_ITS_OWN_BASELINE, FINISHED_STAYS, OUTCOME_STAYS),
     columns=(
         Column("Suite", ".status.suite", "What is evaluated."),
         Column("Phase", ".status.phase", "Where the run is."),

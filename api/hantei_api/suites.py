@@ -102,16 +102,16 @@ class GymnasiumSuite(Input):
 class PluginSuite(Input):
     """A suite of the user's own, which a package in the image brings (docs/add-a-suite.md)."""
 
-    name: Annotated[
-        str, StringConstraints(min_length=1, max_length=63, pattern=r"^[a-z]([a-z0-9_-]*[a-z0-9])?$")
-    ] = Field(
-        description="Name of its entry point in the group hantei.suites.",
-        json_schema_extra=rules(
-            cel(
-                f"!(self in [{', '.join(repr(name) for name in SUITES)}])",
-                "is a suite of Hantei's own: name it as spec.suite.NAME",
-            )
-        ),
+    name: Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=r"^[a-z]([a-z0-9_-]*[a-z0-9])?$")] = (
+        Field(
+            description="Name of its entry point in the group hantei.suites.",
+            json_schema_extra=rules(
+                cel(
+                    f"!(self in [{', '.join(repr(name) for name in SUITES)}])",
+                    "is a suite of Hantei's own: name it as spec.suite.NAME",
+                )
+            ),
+        )
     )
     settings: JsonSettings = Field(
         default_factory=dict,

@@ -38,6 +38,12 @@ class Metrics:
         self._gpu_seconds = Counter(
             "hantei_run_gpu_seconds", "GPU-seconds held by evaluations, by use.", ["use"], registry=registry
         )
+        self._sla_violations = Counter(
+            "hantei_run_sla_violations",
+            "Finished runs by the service level they missed.",
+            ["metric"],
+            registry=registry,
+        )
         self._last_success = Gauge(
             "hantei_run_last_success_timestamp_seconds", "When a run last succeeded.", registry=registry
         )
@@ -52,6 +58,8 @@ class Metrics:
         self._finished.labels(status.reason.value).inc()
         if status.finished_at is not None and status.phase.value == "Succeeded":
             self._last_success.set(status.finished_at.timestamp())
+        for metric in status.sla.violations if status.sla else ():
+            self._sla_violations.labels(metric.value).inc()
         if status.clocks is not None:
             self._queue_seconds.observe(status.clocks.queued)
             self._run_seconds.observe(status.clocks.starting + status.clocks.running)

@@ -10,7 +10,6 @@ import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from hantei_api.spec import Artifact, OutputTarget
 from hantei_api.status import Progress
 from hantei_operator.cluster.errors import AlreadyExists, ApiError, Conflict, NotFound, NotLeading
 from hantei_operator.cluster.events import build_event
@@ -18,6 +17,7 @@ from hantei_operator.cluster.facts import claim_facts, claim_users, event_facts,
 from hantei_operator.cluster.gateway import Gateway, status_patch
 from hantei_operator.cluster.informer import Informer
 from hantei_operator.cluster.manifests import build_job
+from hantei_operator.cluster.tasks import claims_of
 from hantei_operator.domain.actions import (
     Action,
     Announce,
@@ -66,7 +66,7 @@ class Reconciler:
     ) -> None:
         self._gateway, self._settings, self._metrics, self._clock = gateway, settings, metrics, clock
         self._runs, self._jobs, self._pods = runs, jobs, pods
-        self._ledger = Ledger(settings.evaluations.max_concurrent)
+        self._ledger = Ledger(settings.evaluations.max_concurrent, runs.get)
         self.memories = Memories()
         self._queue: asyncio.Queue[Key] = asyncio.Queue()
         self._pending: set[Key] = set()
@@ -93,6 +93,9 @@ class Reconciler:
         if self._ledger.note(key, new):
             for waiting in self._ledger.next_in_line(self._clock()):
                 self.wake(waiting)
+        if new is None or new.status.finished:
+            for held in self._ledger.held_by(key):
+                self.wake(held)
         self.wake(key)
 
     def job_changed(self, old: JobFacts | None, new: JobFacts | None) -> None:
@@ -185,6 +188,7 @@ class Reconciler:
             jobs=tuple(job for job in self._jobs.by_run(run.uid) if job.run_uid == run.uid),
             pods=tuple(pod for pod in self._pods.by_run(run.uid) if self._owner_key(pod) == key),
             memory=self.memories.of(key, run.status.attempts[-1].number if run.status.attempts else 0),
+            baseline=self._ledger.baseline_of(run),
             slot_free=free,
             runs_ahead=ahead,
         )
@@ -228,7 +232,13 @@ class Reconciler:
         key = (run.namespace, run.name)
         placed = await self._placement(run)
         try:
-            body = build_job(run, action, self._settings, node=placed.node if placed else "")
+            body = build_job(
+                run,
+                action,
+                self._settings,
+                node=placed.node if placed else "",
+                baseline=self._ledger.baseline_of(run),
+            )
         except (ValueError, OverflowError) as error:
             self._refused(key, action.attempt, f"no Job can be made of the spec: {error}")
             return
@@ -262,9 +272,9 @@ class Reconciler:
 
     async def _placement(self, run: RunFacts) -> Placement | None:
         """The node that the run's volumes ask for. A claim that is absent is the scheduler's to report."""
-        names = sorted({artifact.pvc.claim_name for artifact in _artifacts(run) if artifact.pvc})
+        names = claims_of(run, self._ledger.baseline_of(run))
         claims = []
-        for name in names:
+        for name in sorted(names):
             with contextlib.suppress(NotFound):
                 claims.append(claim_facts(await self._gateway.get_claim(run.namespace, name)))
         if not any(claim.one_node for claim in claims):
@@ -317,10 +327,3 @@ class Reconciler:
     def _attempt(self, key: Key) -> int:
         run = self._runs.get(*key)
         return run.status.attempts[-1].number if run and run.status.attempts else 0
-
-
-def _artifacts(run: RunFacts) -> list[Artifact | OutputTarget]:
-    if run.spec is None:
-        return []
-    output = [run.spec.output] if run.spec.output else []
-    return [run.spec.checkpoint, *run.spec.inputs, *output]

@@ -8,11 +8,24 @@ from typing import Any
 import pytest
 from kubernetes import client
 
-from hantei_api.crd import FINISHED_STAYS, NAME_IS_A_LABEL, OUTCOME_STAYS, RUN, definition
+from hantei_api.crd import FINISHED_STAYS, NAME_IS_A_LABEL, NOT_ITS_OWN_BASELINE, OUTCOME_STAYS, RUN, definition
 from hantei_api.crd_schema import walk
 from hantei_api.names import GROUP, RUN_PLURAL, VERSION
 from support.refusals import Refusal, refusal
-from support.runs import CLASSIFICATION, COMMAND, FINISHED, MINIMAL, SHOGI, STATUS, Body, run
+from support.runs import (
+    BENCHMARK,
+    CLASSIFICATION,
+    COMMAND,
+    CUSTOM,
+    FINISHED,
+    GYMNASIUM,
+    LADDER,
+    MINIMAL,
+    SHOGI,
+    STATUS,
+    Body,
+    run,
+)
 
 SCHEMA = definition(RUN)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
 
@@ -115,6 +128,174 @@ EXAMPLES = [
         "rival/../x",
         "spec.suite.shogi.opponent.checkpoint",
     ),
+    Example("spec.suite.shogi: opponents is given exactly", LADDER, "suite.shogi.opponents", DROP, "spec.suite.shogi"),
+    Example(
+        "spec.suite.shogi: opponents is given exactly",
+        BENCHMARK,
+        "suite.shogi.opponents",
+        [{"name": "random"}],
+        "spec.suite.shogi",
+    ),
+    Example("spec.suite.shogi: sequence is given exactly", CUSTOM, "suite.shogi.sequence", DROP, "spec.suite.shogi"),
+    Example(
+        "spec.suite.shogi: sequence is given exactly",
+        LADDER,
+        "suite.shogi.sequence",
+        [{"opponent": "rival", "numGames": 2}],
+        "spec.suite.shogi",
+    ),
+    Example(
+        "spec.suite.shogi: sequence names an opponent",
+        CUSTOM,
+        "suite.shogi.sequence.0.opponent",
+        "nobody",
+        "spec.suite.shogi",
+    ),
+    Example(
+        "spec.suite.shogi: openingPlies is for openings random",
+        SHOGI,
+        "suite.shogi.openings",
+        "shipped",
+        "spec.suite.shogi",
+    ),
+    Example(
+        "spec.suite.shogi: opponent is for strategy",
+        LADDER,
+        "suite.shogi.opponent",
+        {"type": "random"},
+        "spec.suite.shogi",
+    ),
+    Example("spec.suite.shogi: numGames is for strategy", CUSTOM, "suite.shogi.numGames", 2, "spec.suite.shogi"),
+    Example(
+        "spec.suite.shogi: ladder is for strategy", CUSTOM, "suite.shogi.ladder", {"kFactor": 8}, "spec.suite.shogi"
+    ),
+    Example(
+        "spec.suite.shogi: benchmark is for strategy",
+        LADDER,
+        "suite.shogi.benchmark",
+        {"gamesPerCase": 1},
+        "spec.suite.shogi",
+    ),
+    Example("spec.suite.shogi: sprt is for strategy", BENCHMARK, "suite.shogi.sprt", {"elo1": 9}, "spec.suite.shogi"),
+    Example(
+        "spec.suite.shogi.sprt: elo0 (default 0) must be less",
+        SHOGI,
+        "suite.shogi.sprt.elo0",
+        20,
+        "spec.suite.shogi.sprt",
+    ),
+    Example(
+        "spec.suite.shogi.sprt: elo0 (default 0) must be less",
+        SHOGI,
+        "suite.shogi.sprt",
+        {"elo1": -1},
+        "spec.suite.shogi.sprt",
+    ),
+    Example(
+        "spec.suite.shogi.eloRegistry: must be a path inside",
+        SHOGI,
+        "suite.shogi.eloRegistry",
+        "../elo.json",
+        "spec.suite.shogi.eloRegistry",
+    ),
+    Example("spec: suite.shogi.eloRegistry needs output.pvc", SHOGI, "output", DROP, "spec.suite"),
+    Example("spec: suite.shogi.eloRegistry needs output.pvc", SHOGI, "output", {"uri": "s3://a/b"}, "spec.suite"),
+    Example(
+        "spec.suite.shogi.benchmark.cases: must be NAME/path",
+        BENCHMARK,
+        "suite.shogi.benchmark.cases",
+        "cases/../x",
+        "spec.suite.shogi.benchmark.cases",
+    ),
+    Example(
+        "spec.suite.shogi.opponents[]: checkpoint is given exactly when",
+        LADDER,
+        "suite.shogi.opponents.0.type",
+        "random",
+        "spec.suite.shogi.opponents[0]",
+    ),
+    Example(
+        "spec.suite.shogi.opponents[].checkpoint: must be NAME/path",
+        LADDER,
+        "suite.shogi.opponents.0.checkpoint",
+        "rival/../x",
+        "spec.suite.shogi.opponents[0].checkpoint",
+    ),
+    Example(
+        "spec.suite.shogi.opponents[].name: 'agent' is the evaluated",
+        LADDER,
+        "suite.shogi.opponents.0.name",
+        "agent",
+        "spec.suite.shogi.opponents[0].name",
+    ),
+    Example(
+        "spec.suite.gymnasium.policy: must be NAME/file.py:function",
+        GYMNASIUM,
+        "suite.gymnasium.policy",
+        "code/../x.py:load",
+        "spec.suite.gymnasium.policy",
+    ),
+    Example(
+        "spec.suite.gymnasium.arguments: a key has at most 64",
+        GYMNASIUM,
+        "suite.gymnasium.arguments",
+        {"k" * 65: "1"},
+        "spec.suite.gymnasium.arguments",
+    ),
+    Example("spec.baseline: name exactly one of run", COMMAND, "baseline", {}, "spec.baseline"),
+    Example("spec.baseline: name exactly one of run", CLASSIFICATION, "baseline.run", "a", "spec.baseline"),
+    Example(
+        "spec.baseline.checkpoint: name exactly one of pvc, uri",
+        CLASSIFICATION,
+        "baseline.checkpoint.pvc",
+        {"claimName": "a", "path": "b"},
+        "spec.baseline.checkpoint",
+    ),
+    Example(
+        "spec.baseline.checkpoint: credentialsSecretName is for uri",
+        GYMNASIUM,
+        "baseline.checkpoint.credentialsSecretName",
+        "hantei-x",
+        "spec.baseline.checkpoint",
+    ),
+    Example(
+        "spec.baseline.checkpoint.pvc.path: must be a path inside",
+        GYMNASIUM,
+        "baseline.checkpoint.pvc.path",
+        "..",
+        "spec.baseline.checkpoint.pvc.path",
+    ),
+    Example(
+        "spec.baseline.checkpoint.credentialsSecretName: must start with hantei-",
+        CLASSIFICATION,
+        "baseline.checkpoint.credentialsSecretName",
+        "database",
+        "spec.baseline.checkpoint.credentialsSecretName",
+    ),
+    Example(
+        "spec: baseline.checkpoint is not for the command suite",
+        COMMAND,
+        "baseline",
+        {"checkpoint": {"uri": "s3://a/b"}},
+        "spec.baseline",
+    ),
+    Example("spec.gate: name minimum, or maxDrop", COMMAND, "gate", {"metric": "accuracy"}, "spec.gate"),
+    Example("spec: gate.maxDrop needs baseline", COMMAND, "baseline", DROP, "spec.gate"),
+    Example("spec.output: name exactly one of pvc, uri", COMMAND, "output.uri", "s3://a/b", "spec.output"),
+    Example(
+        "spec.output: credentialsSecretName is for uri",
+        COMMAND,
+        "output.credentialsSecretName",
+        "hantei-x",
+        "spec.output",
+    ),
+    Example(
+        "spec.output.credentialsSecretName: must start with hantei-",
+        CLASSIFICATION,
+        "output.credentialsSecretName",
+        "database",
+        "spec.output.credentialsSecretName",
+    ),
     Example(
         "spec.resources: gpuResource must be an extended resource",
         COMMAND,
@@ -181,6 +362,7 @@ EXAMPLES = [
 
 ELSEWHERE = {
     f": {NAME_IS_A_LABEL['message']}",
+    f": {NOT_ITS_OWN_BASELINE['message']}",
     f": {FINISHED_STAYS['message']}",
     f": {OUTCOME_STAYS['message']}",
     "spec: a cancelled run stays cancelled: create a new run",
@@ -263,6 +445,13 @@ def test_a_name_that_is_no_label_value_is_refused(runs: Runs) -> None:
     assert runs.create(run(MINIMAL, "n" * 63), dry_run=True)
     refused = refusal(lambda: runs.create(run(MINIMAL, "n" * 64), dry_run=True))
     assert refused.names("<nil>", NAME_IS_A_LABEL["message"]), refused
+
+
+def test_a_run_is_not_its_own_baseline(runs: Runs) -> None:
+    compared = {**MINIMAL, "baseline": {"run": "step-2"}}
+    assert runs.create(run(compared, "step-3"), dry_run=True)
+    refused = refusal(lambda: runs.create(run(compared, "step-2"), dry_run=True))
+    assert refused.names("<nil>", NOT_ITS_OWN_BASELINE["message"]), refused
 
 
 def test_a_long_key_in_versions_is_refused(runs: Runs) -> None:

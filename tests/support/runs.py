@@ -30,6 +30,23 @@ COMMAND: Body = {
         "memoryOverheadBytes": 1000,
         "trainingImpactPercent": 1.5,
         "gpuUtilizationPercent": 50.5,
+        "enforce": True,
+    },
+    "politeness": {
+        "dutyCyclePercent": 50,
+        "holdUtilization": True,
+        "lowPriorityStream": False,
+        "gpuMemoryFraction": 0.5,
+    },
+    "baseline": {"run": "step-0"},
+    "gate": {
+        "metric": "accuracy",
+        "minimum": 0.5,
+        "maxDrop": 0.02,
+        "lowerIsBetter": False,
+        "confidence": 0.9,
+        "power": 0.9,
+        "onInconclusive": "Fail",
     },
     "clocks": {
         "queueSeconds": 60,
@@ -64,19 +81,40 @@ CLASSIFICATION: Body = {
             "batchSize": 64,
             "maxSamples": 100,
             "calibrationBins": 10,
+            "precision": "fp32",
         }
     },
     "seed": 2,
     "resources": {"gpus": 0},
     "sla": {"latencySeconds": 1},
+    "politeness": {"dutyCyclePercent": 80},
+    "baseline": {
+        "checkpoint": {"uri": "s3://models/step-1.pt", "credentialsSecretName": "hantei-models", "sha256": _SHA}
+    },
+    "gate": {"maxDrop": 0.01},
     "clocks": {"wallSeconds": 120},
     "retries": {"infrastructure": 0},
     "onPreemption": "Requeue",
-    "output": {"pvc": {"claimName": "results"}},
+    "output": {"uri": "s3://results/runs", "credentialsSecretName": "hantei-results"},
     "wandb": {"project": "p", "mode": "offline"},
     "suspend": False,
     "cancel": True,
     "ttlSecondsAfterFinished": {"succeeded": 0},
+}
+GYMNASIUM: Body = {
+    "checkpoint": {"pvc": {"claimName": "models", "path": "policy.pt"}},
+    "inputs": [{"name": "code", "pvc": {"claimName": "models", "path": "code"}}],
+    "baseline": {"checkpoint": {"pvc": {"claimName": "models", "path": "policy-1.pt"}}},
+    "suite": {
+        "gymnasium": {
+            "environment": "CartPole-v1",
+            "arguments": {"sutton_barto_reward": "true"},
+            "policy": "code/policy.py:load",
+            "episodes": 50,
+            "parallelEnvironments": 8,
+            "maxEpisodeSteps": 200,
+        }
+    },
 }
 SHOGI: Body = {
     "checkpoint": {"pvc": {"claimName": "models", "path": "checkpoint.pth"}},
@@ -87,8 +125,47 @@ SHOGI: Body = {
             "opponent": {"type": "checkpoint", "checkpoint": "rival/rival.pth", "actionPerspective": "relative"},
             "numGames": 4,
             "maxMoves": 100,
+            "openings": "random",
             "openingPlies": 4,
             "actionPerspective": "relative",
+            "precision": "bf16",
+            "sprt": {"elo0": 0, "elo1": 20, "alpha": 0.1, "beta": 0.1},
+            "eloRegistry": "elo_ratings.json",
+        }
+    },
+    "output": {"pvc": {"claimName": "results"}},
+}
+LADDER: Body = {
+    "checkpoint": {"pvc": {"claimName": "models", "path": "checkpoint.pth"}},
+    "inputs": [{"name": "rival", "uri": "hf://team/model@0123456/rival.pth"}],
+    "suite": {
+        "shogi": {
+            "strategy": "ladder",
+            "opponents": [
+                {
+                    "name": "rival",
+                    "type": "checkpoint",
+                    "checkpoint": "rival/rival.pth",
+                    "actionPerspective": "relative",
+                    "rating": 1600,
+                },
+                {"name": "random"},
+            ],
+            "ladder": {"initialRating": 1500, "ratingRange": 300, "maxOpponents": 3, "kFactor": 16},
+        }
+    },
+}
+BENCHMARK: Body = {
+    "checkpoint": {"pvc": {"claimName": "models", "path": "checkpoint.pth"}},
+    "suite": {"shogi": {"strategy": "benchmark", "benchmark": {"cases": "cases/mates.jsonl", "gamesPerCase": 2}}},
+}
+CUSTOM: Body = {
+    "checkpoint": {"pvc": {"claimName": "models", "path": "checkpoint.pth"}},
+    "suite": {
+        "shogi": {
+            "strategy": "custom",
+            "opponents": [{"name": "random"}, {"name": "heuristic", "type": "heuristic"}],
+            "sequence": [{"opponent": "random", "numGames": 10}, {"opponent": "heuristic", "numGames": 20}],
         }
     },
 }
@@ -96,7 +173,16 @@ MINIMAL: Body = {
     "checkpoint": {"pvc": {"claimName": "models", "path": "model.pt"}},
     "suite": {"command": {"argv": ["true"]}},
 }
-SPECS = {"command": COMMAND, "classification": CLASSIFICATION, "shogi": SHOGI, "minimal": MINIMAL}
+SPECS = {
+    "command": COMMAND,
+    "classification": CLASSIFICATION,
+    "gymnasium": GYMNASIUM,
+    "shogi": SHOGI,
+    "ladder": LADDER,
+    "benchmark": BENCHMARK,
+    "custom": CUSTOM,
+    "minimal": MINIMAL,
+}
 
 FINISHED: Body = {
     "type": "Finished",
@@ -115,6 +201,20 @@ STATUS: Body = {
     "observedGeneration": 1,
     "conditions": [FINISHED],
     "verdict": "Regressed",
+    "comparison": {
+        "metric": "accuracy",
+        "baseline": "run step-0",
+        "value": 0.942,
+        "baselineValue": 0.98,
+        "difference": -0.038,
+        "stderr": 0.01,
+        "low": -0.058,
+        "high": -0.018,
+        "confidence": 0.95,
+        "n": 360,
+        "minimumDetectable": 0.028,
+        "method": "McNemar",
+    },
     "score": "0.942±0.006",
     "metrics": [{"name": "accuracy", "value": 0.942, "stderr": 0.006, "n": 360}],
     "metricsTruncated": False,
@@ -156,8 +256,16 @@ STATUS: Body = {
         "versions": {"torch": "2.13.0"},
         "seed": 0,
         "device": "cpu",
+        "precision": "fp32",
+        "reusedSamples": 0,
     },
-    "results": {"claimName": "results", "path": "runs/digits", "complete": True, "wandbUrl": "https://wandb.example/r"},
+    "results": {
+        "uri": "s3://results/runs",
+        "claimName": "results",
+        "path": "runs/digits",
+        "complete": True,
+        "wandbUrl": "https://wandb.example/r",
+    },
     "sla": {
         "passed": False,
         "readings": [{"metric": "latency_seconds", "value": 6.5, "threshold": 5.5, "reason": "measured"}],

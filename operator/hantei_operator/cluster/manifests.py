@@ -1,7 +1,5 @@
 """The Job of one attempt: pure, from what the run asks for and what the platform engineer set."""
 
-from kubernetes.utils.quantity import parse_quantity
-
 from hantei_api.names import (
     API_VERSION,
     ATTEMPT_LABEL,
@@ -18,33 +16,38 @@ from hantei_api.names import (
     TASK_DIRECTORY,
     TASK_FILE,
 )
-from hantei_api.artifacts import Artifact
 from hantei_api.spec import EvaluationRunSpec
-from hantei_api.task import EvaluationTask, TaskArtifact, TaskInput, TaskLimits, TaskRun
 from hantei_operator.cluster.client import Body
+from hantei_operator.cluster.tasks import (
+    SUITES_WITHOUT_PROGRESS,
+    VOLUMES_DIRECTORY,
+    build_task,
+    claims_read,
+    claims_written,
+    credentials,
+    number,
+)
 from hantei_operator.domain.actions import CreateJob
 from hantei_operator.domain.facts import RunFacts
 from hantei_operator.domain.names import job_name
 from hantei_operator.settings import Evaluations, PodDefaults, Settings
 
-VOLUMES_DIRECTORY = "/volumes"
-"""Claims that are read are mounted whole, below this by their names. A subPath that is missing would be made by the kubelet
-or end in a mount error; like this the evaluator finds it missing, and says so."""
 UNREACHABLE_SECONDS = 30
-SUITES_WITHOUT_PROGRESS = frozenset({"command"})
 LINKS_SIZE = "1Mi"
 """/inputs holds links alone: the evaluator makes one for each input, to where it was mounted or fetched."""
-SCRATCH_SHARE = 0.9
-"""What may be fetched, of spec.resources.ephemeralStorage; the rest is for partial results and the log."""
 
 
-def build_job(run: RunFacts, action: CreateJob, settings: Settings, *, node: str = "") -> Body:
-    """The Job of an attempt; ``node`` is where its volumes ask it to run, empty for anywhere.
+def build_job(
+    run: RunFacts, action: CreateJob, settings: Settings, *, node: str = "", baseline: RunFacts | None = None
+) -> Body:
+    """The Job of an attempt.
+
+    ``node`` is where its volumes ask it to run, empty for anywhere; ``baseline`` the run that ``spec.baseline.run`` names.
 
     Raises
     ------
     ValueError
-        The run's spec is not valid; no attempt is planned for such a run.
+        The run's spec is not valid, or its baseline's results are gone; no attempt is planned for such a run.
     """
     if run.spec is None:
         raise ValueError(f"run {run.namespace}/{run.name} has no valid spec: {run.spec_error}")
@@ -64,7 +67,7 @@ def build_job(run: RunFacts, action: CreateJob, settings: Settings, *, node: str
         "controller": True,
         "blockOwnerDeletion": True,
     }
-    task = build_task(run, run.spec, action).model_dump_json(by_alias=True, exclude_none=True)
+    task = build_task(run, run.spec, action, baseline).model_dump_json(by_alias=True, exclude_none=True)
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -80,52 +83,17 @@ def build_job(run: RunFacts, action: CreateJob, settings: Settings, *, node: str
             "podReplacementPolicy": "Failed",
             "template": {
                 "metadata": {"labels": labels, "annotations": {TASK_ANNOTATION: task}},
-                "spec": _pod_spec(run.spec, action, settings.evaluations, node),
+                "spec": _pod_spec(run.spec, baseline, action, settings.evaluations, node),
             },
         },
     }
 
 
-def build_task(run: RunFacts, spec: EvaluationRunSpec, action: CreateJob) -> EvaluationTask:
-    """What the evaluator is told."""
-    output = None
-    if spec.output is not None:
-        parts = (OUTPUT_DIRECTORY, spec.output.pvc.path, run.namespace, run.name, f"attempt-{action.attempt}")
-        output = "/".join(part.rstrip("/") for part in parts if part)
-    return EvaluationTask(
-        run=TaskRun(namespace=run.namespace, name=run.name, uid=run.uid, attempt=action.attempt),
-        checkpoint=TaskArtifact(path=_path(spec.checkpoint), uri=spec.checkpoint.uri, sha256=spec.checkpoint.sha256),
-        training_step=spec.checkpoint.training_step,
-        inputs=[TaskInput(name=each.name, path=_path(each), uri=each.uri, sha256=each.sha256) for each in spec.inputs],
-        suite=spec.suite,
-        seed=spec.seed,
-        limits=TaskLimits(
-            run_seconds=action.run_seconds,
-            wall_seconds=action.wall_seconds,
-            grace_seconds=GRACE_SECONDS,
-            publish_seconds=spec.clocks.publish_seconds,
-            stall_seconds=None if spec.suite.name in SUITES_WITHOUT_PROGRESS else spec.clocks.stall_seconds,
-            gpus=spec.resources.gpus,
-            allow_cpu=spec.resources.allow_cpu,
-            scratch_bytes=int(_number(spec.resources.ephemeral_storage) * SCRATCH_SHARE),
-        ),
-        sla=spec.sla,
-        output_directory=output,
-        wandb=spec.wandb,
-    )
-
-
-def _number(quantity: int | str) -> float:
-    return float(parse_quantity(quantity))  # type: ignore[no-untyped-call]
-
-
-def _path(artifact: Artifact) -> str | None:
-    return f"{VOLUMES_DIRECTORY}/{artifact.pvc.claim_name}/{artifact.pvc.path}" if artifact.pvc else None
-
-
-def _pod_spec(spec: EvaluationRunSpec, action: CreateJob, evaluations: Evaluations, node: str) -> Body:
+def _pod_spec(
+    spec: EvaluationRunSpec, baseline: RunFacts | None, action: CreateJob, evaluations: Evaluations, node: str
+) -> Body:
     defaults = evaluations.pod_defaults
-    volumes, mounts = _volumes(spec, defaults)
+    volumes, mounts = _volumes(spec, baseline, defaults)
     optional = {
         "nodeSelector": {**spec.resources.node_selector, **defaults.node_selector},
         "runtimeClassName": defaults.runtime_class_name,
@@ -143,7 +111,7 @@ def _pod_spec(spec: EvaluationRunSpec, action: CreateJob, evaluations: Evaluatio
         "securityContext": _pod_security(defaults),
         "tolerations": [*_tolerations(spec, defaults), *map(_leave_node, ("not-ready", "unreachable"))],
         **{key: value for key, value in optional.items() if value},
-        "containers": [_container(spec, evaluations, mounts)],
+        "containers": [_container(spec, credentials(spec, baseline), evaluations, mounts)],
         "volumes": volumes,
     }
 
@@ -161,13 +129,9 @@ def _on_node(node: str) -> Body:
     return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
 
 
-def _container(spec: EvaluationRunSpec, evaluations: Evaluations, mounts: list[Body]) -> Body:
+def _container(spec: EvaluationRunSpec, secrets: list[str], evaluations: Evaluations, mounts: list[Body]) -> Body:
     resources = _resources(spec)
-    sources = [
-        {"secretRef": {"name": name}}
-        for name in dict.fromkeys(each.credentials_secret_name for each in (spec.checkpoint, *spec.inputs))
-        if name
-    ]
+    sources = [{"secretRef": {"name": name}} for name in secrets]
     return {
         "name": CONTAINER_NAME,
         "image": spec.image or evaluations.image,
@@ -176,7 +140,7 @@ def _container(spec: EvaluationRunSpec, evaluations: Evaluations, mounts: list[B
         "env": [
             {"name": "HOME", "value": SCRATCH_DIRECTORY},
             # OpenMP counts the node's cores; more threads than the pod's cores make everything slower.
-            {"name": "OMP_NUM_THREADS", "value": str(max(1, int(_number(spec.resources.cpu))))},
+            {"name": "OMP_NUM_THREADS", "value": str(max(1, int(number(spec.resources.cpu))))},
             *_wandb_environment(spec),
         ],
         **({"envFrom": sources} if sources else {}),
@@ -255,7 +219,9 @@ def _leave_node(trouble: str) -> Body:
     }
 
 
-def _volumes(spec: EvaluationRunSpec, defaults: PodDefaults) -> tuple[list[Body], list[Body]]:
+def _volumes(
+    spec: EvaluationRunSpec, baseline: RunFacts | None, defaults: PodDefaults
+) -> tuple[list[Body], list[Body]]:
     """One volume for each claim, mounted once for reading and once for the output."""
     task = {"path": TASK_FILE, "fieldRef": {"fieldPath": f"metadata.annotations['{TASK_ANNOTATION}']"}}
     volumes: list[Body] = [
@@ -271,13 +237,12 @@ def _volumes(spec: EvaluationRunSpec, defaults: PodDefaults) -> tuple[list[Body]
     if defaults.shared_memory:
         volumes.append({"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": defaults.shared_memory}})
         mounts.append({"name": "shm", "mountPath": "/dev/shm"})  # noqa: S108  # a memory-backed volume of the pod's own
-    read = dict.fromkeys(each.pvc.claim_name for each in (spec.checkpoint, *spec.inputs) if each.pvc)
-    written = spec.output.pvc.claim_name if spec.output else None
-    for index, claim in enumerate(dict.fromkeys([*read, *([written] if written else [])])):
+    read, written = claims_read(spec, baseline), claims_written(spec)
+    for index, claim in enumerate(dict.fromkeys([*read, *written])):
         name = f"claim-{index}"
         volumes.append({"name": name, "persistentVolumeClaim": {"claimName": claim}})
         if claim in read:
             mounts.append({"name": name, "mountPath": f"{VOLUMES_DIRECTORY}/{claim}", "readOnly": True})
-        if claim == written:
+        if claim in written:
             mounts.append({"name": name, "mountPath": OUTPUT_DIRECTORY})
     return volumes, mounts

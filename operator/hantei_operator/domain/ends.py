@@ -59,7 +59,10 @@ def end_attempt(
         node_name=attempt.node_name,
         duration=statuses.duration(attempt),
     )
-    message = statuses.result_message(status) if ending.reason in GOOD else ending.message
+    message = ending.message
+    if ending.reason in GOOD:
+        # The evaluator's own words are those of the comparison with the baseline.
+        message = "; ".join(filter(None, [ending.message.rstrip("."), statuses.result_message(status)]))
     return end_run(observed, status, now, ending.reason, message, clear)
 
 

@@ -156,6 +156,8 @@ class Observed:
     jobs: tuple[JobFacts, ...] = ()
     pods: tuple[PodFacts, ...] = ()
     memory: AttemptMemory = AttemptMemory()
+    baseline: RunFacts | None = None
+    """The run that spec.baseline.run names, None when there is none."""
     slot_free: bool = False
     """Whether the serial queue lets this run reserve now."""
     runs_ahead: int = 0

@@ -15,12 +15,14 @@ from hantei_operator.domain import attempt as current
 from hantei_operator.domain import ends, statuses
 from hantei_operator.domain.actions import Announce, CreateJob, Plan
 from hantei_operator.domain.admission import refusal
+from hantei_operator.domain.baseline import hold
 from hantei_operator.domain.budgets import queued_seconds, retry_at, run_left_seconds, seconds, wall_left_seconds
-from hantei_operator.domain.facts import Observed, Policy
+from hantei_operator.domain.facts import Observed, Policy, RunFacts
 from hantei_operator.domain.names import job_name
 
 MINIMUM_WALL_SECONDS = 15
 SUSPENDED = "Suspended"
+WAITING_FOR_BASELINE = "WaitingForBaseline"
 
 
 def plan(observed: Observed, now: datetime, policy: Policy) -> Plan:
@@ -40,6 +42,9 @@ def _decide(observed: Observed, now: datetime, policy: Policy) -> Plan:
     if spec is not None and run.status.attempts and run.status.attempts[-1].reason is None:
         return current.plan_attempt(observed, spec, now)
     words = refusal(run, policy)
+    held = hold(run, observed.baseline)
+    if held is not None and held.final:
+        words = words or held.message
     if words or spec is None:
         status = statuses.with_condition(
             run.status, run, now, ConditionType.ACCEPTED, value=False, reason="InvalidTask", message=words
@@ -84,14 +89,16 @@ def _queued(observed: Observed, spec: EvaluationRunSpec, now: datetime) -> Plan:
             else f"clocks.runSeconds ({spec.clocks.run_seconds} s) ran out over suspends and preemptions"
         )
         return ends.end_run(observed, run.status, now, Reason.DEADLINE_EXCEEDED, words)
+    held = hold(run, observed.baseline)
     if left <= 0:
-        words = (
-            f"no capacity within clocks.queueSeconds ({spec.clocks.queue_seconds} s), {observed.runs_ahead} runs ahead"
-        )
+        what = held.message if held else f"no capacity, {observed.runs_ahead} runs ahead"
+        words = f"{what}, within clocks.queueSeconds ({spec.clocks.queue_seconds} s)"
         return ends.end_run(observed, run.status, now, Reason.QUEUE_TIMEOUT, words)
     not_before = retry_at(run.status.attempts)
     if not_before is not None and not_before > now:
         return Plan(status=_waiting(observed, now), wake_after_seconds=min(left, seconds(now, not_before)))
+    if held is not None:
+        return Plan(status=_held(observed, held.message, now), wake_after_seconds=left)
     if not observed.slot_free:
         return Plan(status=_waiting(observed, now), wake_after_seconds=left)
     return _reserve(observed, spec, now)
@@ -111,17 +118,36 @@ def _waiting(observed: Observed, now: datetime) -> RunStatus | None:
     message = f"waiting for capacity, {ahead} runs ahead"
     suspended = reserved is not None and reserved.reason == SUSPENDED
     status = statuses.edit(
-        run.status,
-        phase=Phase.QUEUED,
+        _queued_status(run, now),
         message=run.status.message if run.status.attempts and not suspended else message,
         queue_position=ahead,
-        queued_since=run.status.queued_since or (now if run.status.conditions else run.created_at),
-        suite=run.spec.suite.name if run.spec else None,
     )
-    status = statuses.with_condition(status, run, now, ConditionType.ACCEPTED, value=True, reason="Accepted")
     return statuses.with_condition(
         status, run, now, ConditionType.CAPACITY_RESERVED, value=False, reason="Waiting", message=message
     )
+
+
+def _held(observed: Observed, message: str, now: datetime) -> RunStatus | None:
+    """The status of a run that waits for its baseline, outside the queue; None while what is stored says the same."""
+    run = observed.run
+    reserved = run.status.condition(ConditionType.CAPACITY_RESERVED)
+    if reserved is not None and reserved.reason == WAITING_FOR_BASELINE and reserved.message == message:
+        return None
+    status = statuses.edit(_queued_status(run, now), message=message, queue_position=None)
+    return statuses.with_condition(
+        status, run, now, ConditionType.CAPACITY_RESERVED, value=False, reason=WAITING_FOR_BASELINE, message=message
+    )
+
+
+def _queued_status(run: RunFacts, now: datetime) -> RunStatus:
+    """The status of a run that is accepted and waits: its queue clock runs."""
+    status = statuses.edit(
+        run.status,
+        phase=Phase.QUEUED,
+        queued_since=run.status.queued_since or (now if run.status.conditions else run.created_at),
+        suite=run.spec.suite.name if run.spec else None,
+    )
+    return statuses.with_condition(status, run, now, ConditionType.ACCEPTED, value=True, reason="Accepted")
 
 
 def _reserve(observed: Observed, spec: EvaluationRunSpec, now: datetime) -> Plan:

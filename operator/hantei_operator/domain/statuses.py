@@ -8,6 +8,7 @@ from hantei_api.metrics import Metric
 from hantei_api.provenance import Provenance
 from hantei_api.reasons import FACTS, Reason, Verdict
 from hantei_api.result import ResultSummary
+from hantei_api.spec import OutputTarget
 from hantei_api.status import (
     Attempt,
     ClockReadings,
@@ -121,21 +122,13 @@ def _with_summary(run: RunFacts, status: RunStatus, now: datetime, summary: Resu
         metrics_partial=(not summary.complete) or None,
         score=score(summary.metrics),
         verdict=summary.verdict,
+        comparison=summary.comparison,
         provenance=summary.provenance,
         sla=summary.sla,
     )
     output = run.spec.output if run.spec else None
     if output is not None and summary.published is not None:
-        parts = [output.pvc.path, run.namespace, run.name, f"attempt-{status.attempts[-1].number}"]
-        status = edit(
-            status,
-            results=ResultsLocation(
-                claim_name=output.pvc.claim_name,
-                path="/".join(part.strip("/") for part in parts if part),
-                complete=summary.complete,
-                wandb_url=summary.wandb.url if summary.wandb else None,
-            ),
-        )
+        status = edit(status, results=_results(run, output, status.attempts[-1].number, summary))
         reason = "Published" if summary.published else Reason.PUBLISH_TIMEOUT.value
         status = with_condition(
             status,
@@ -160,6 +153,22 @@ def _with_summary(run: RunFacts, status: RunStatus, now: datetime, summary: Resu
     return status
 
 
+def _results(run: RunFacts, output: OutputTarget, attempt: int, summary: ResultSummary) -> ResultsLocation:
+    parts = results_parts(run, attempt)
+    return ResultsLocation(
+        claim_name=output.pvc.claim_name if output.pvc else None,
+        path="/".join([*filter(None, [(output.pvc.path or "").strip("/")]), *parts]) if output.pvc else None,
+        uri="/".join([output.uri.rstrip("/"), *parts]) if output.uri else None,
+        complete=summary.complete,
+        wandb_url=summary.wandb.url if summary.wandb else None,
+    )
+
+
+def results_parts(run: RunFacts, attempt: int) -> list[str]:
+    """An attempt's directory below the output's own: a stranded attempt can't overwrite a newer one."""
+    return [run.namespace, run.name, f"attempt-{attempt}"]
+
+
 def score(metrics: list[Metric]) -> str | None:
     """The first metric with its standard error, to the decimal place of the error's first digit: ``0.961±0.010``."""
     if not metrics:
@@ -173,9 +182,15 @@ def score(metrics: list[Metric]) -> str | None:
 
 
 def result_message(status: RunStatus) -> str:
-    """One line for a good end: the first metric by name, and from how many samples."""
+    """One line for a good end: the first metric by name, from how many samples, and which service levels were missed."""
     first = status.metrics[0]
-    return f"{first.name} {status.score} (n = {first.n}), computed on {_device(status)}"
+    text = f"{first.name} {status.score} (n = {first.n}), computed on {_device(status)}"
+    missed = [
+        f"{each.metric} {each.value:.4g} is over its threshold of {each.threshold:.4g}"
+        for each in (status.sla.readings if status.sla else ())
+        if each.violated
+    ]
+    return f"{text}; service level missed: {', '.join(missed)}" if missed else text
 
 
 def _device(status: RunStatus) -> str:

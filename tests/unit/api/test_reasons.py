@@ -8,8 +8,8 @@ from hantei_api.reasons import EVALUATOR_REASONS, EXIT_REASONS, FACTS, Budget, R
 
 DESIGN = """
 Completed GateFailed InvalidTask CheckpointMissing CheckpointIncomplete CheckpointInvalid VolumeUnavailable
-OOMKilled StorageFull DeviceUnavailable DeadlineExceeded StartTimeout QueueTimeout PublishTimeout ImagePullError
-Unschedulable PodRejected NodeLost PodLost Evicted Preempted Hung MetricsUnavailable EvaluatorError NameConflict
+OOMKilled MemoryLimitReached StorageFull DeviceUnavailable DeadlineExceeded StartTimeout QueueTimeout PublishTimeout ImagePullError
+Unschedulable PodRejected NodeLost PodLost Evicted Preempted Hung MetricsUnavailable SlaViolated EvaluatorError NameConflict
 Superseded Cancelled
 """
 

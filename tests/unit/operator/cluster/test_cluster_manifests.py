@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import yaml
 
 from hantei_api.names import TASK_ANNOTATION
 from hantei_api.spec import EvaluationRunSpec
+from hantei_api.status import ResultsLocation, RunStatus
 from hantei_api.task import EvaluationTask
 from hantei_operator.cluster.manifests import build_job
 from hantei_operator.domain.actions import CreateJob
@@ -38,10 +40,22 @@ PLATFORM = Settings(
         ),
     )
 )
-CASES = {"minimal": DEFAULTS, "volumes": PLATFORM, "uri": DEFAULTS}
+CASES = {"minimal": DEFAULTS, "volumes": PLATFORM, "uri": DEFAULTS, "baseline": DEFAULTS}
+BASELINE = RunFacts(
+    namespace="team",
+    name="step-2",
+    uid="66666666-2222-3333-4444-555555555555",
+    resource_version="1",
+    generation=1,
+    created_at=datetime(2026, 1, 1, tzinfo=UTC),
+    spec=None,
+    status=RunStatus(results=ResultsLocation(claim_name="results", path="team/step-2/attempt-1", complete=True)),
+)
 
 
-def job(name: str, action: CreateJob, settings: Settings) -> dict[str, Any]:
+def job(
+    name: str, action: CreateJob, settings: Settings = DEFAULTS, baseline: RunFacts | None = None
+) -> dict[str, Any]:
     spec = EvaluationRunSpec.model_validate(yaml.safe_load((GOLDEN / f"{name}.run.yaml").read_text()))
     run = RunFacts(
         namespace="team",
@@ -52,7 +66,7 @@ def job(name: str, action: CreateJob, settings: Settings) -> dict[str, Any]:
         created_at=datetime(2026, 1, 2, tzinfo=UTC),
         spec=spec,
     )
-    return build_job(run, action, settings)
+    return build_job(run, action, settings, baseline=baseline)
 
 
 def pod_spec(name: str, settings: Settings = DEFAULTS) -> dict[str, Any]:
@@ -66,7 +80,7 @@ def task(body: dict[str, Any]) -> EvaluationTask:
 
 @pytest.mark.parametrize("name", CASES)
 def test_the_job_is_the_golden_one(name: str) -> None:
-    body = job(name, CreateJob(2, 42.5, 250), CASES[name])
+    body = job(name, CreateJob(2, 42.5, 250), CASES[name], BASELINE if name == "baseline" else None)
     # People read the task as a part of the file, the API server as a string.
     annotations = body["spec"]["template"]["metadata"]["annotations"]
     readable = json.loads(json.dumps(body))
@@ -131,6 +145,40 @@ def test_a_secret_is_named_and_never_read() -> None:
     wandb = {each["name"]: each for each in pod_spec("volumes")["containers"][0]["env"]}
     assert wandb["WANDB_API_KEY"]["valueFrom"]["secretKeyRef"] == {"name": "hantei-wandb", "key": "WANDB_API_KEY"}
     assert wandb["WANDB_BASE_URL"]["valueFrom"]["secretKeyRef"]["optional"] is True
+
+
+def test_a_baselines_results_are_mounted_read_only_and_named_in_the_task() -> None:
+    body = job("baseline", CreateJob(1, None, 300), baseline=BASELINE)
+    told = task(body)
+    assert told.baseline is not None
+    assert (told.baseline.name, told.baseline.directory) == ("run step-2", "/volumes/results/team/step-2/attempt-1")
+    mounts = body["spec"]["template"]["spec"]["containers"][0]["volumeMounts"]
+    assert {"name": "claim-1", "mountPath": "/volumes/results", "readOnly": True} in mounts
+    assert (told.output_directory, told.output_root) == (None, None)
+    assert told.output_uri == "s3://results/evaluations/team/digits-1/attempt-1"
+
+
+def test_a_baseline_at_a_uri_is_read_with_its_own_credentials() -> None:
+    output = {"uri": "s3://old", "credentialsSecretName": "hantei-old"}
+    spec = EvaluationRunSpec.model_validate(
+        {
+            "checkpoint": {"uri": "s3://a/b"},
+            "suite": {"command": {"argv": ["x"]}},
+            "output": output,
+        }
+    )
+    status = RunStatus(results=ResultsLocation(uri="s3://old/team/step-2/attempt-1", complete=True))
+    body = job("baseline", CreateJob(1, None, 300), baseline=replace(BASELINE, spec=spec, status=status))
+    told = task(body)
+    assert told.baseline is not None
+    assert told.baseline.directory == "s3://old/team/step-2/attempt-1"
+    names = [each["secretRef"]["name"] for each in body["spec"]["template"]["spec"]["containers"][0]["envFrom"]]
+    assert names == ["hantei-data", "hantei-results", "hantei-old"]
+
+
+def test_a_baseline_whose_results_are_gone_gets_no_job() -> None:
+    with pytest.raises(ValueError, match="results of baseline run step-2 are gone"):
+        job("baseline", CreateJob(1, None, 300))
 
 
 def test_an_invalid_spec_gets_no_job() -> None:
