@@ -43,10 +43,11 @@ RESTRICTED_CONTAINER = {
 }
 
 SYSTEM = "hantei-ring-system"
-FAILURES, QUOTA, HAPPY, LOST = WATCHED = (
+FAILURES, QUOTA, HAPPY, VERDICTS, LOST = WATCHED = (
     "hantei-ring-failures",
     "hantei-ring-quota",
     "hantei-ring-happy",
+    "hantei-ring-verdicts",
     "hantei-ring-lost",
 )
 """Where the ring's operator runs, and the namespaces that it looks after."""
