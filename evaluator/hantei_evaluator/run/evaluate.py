@@ -4,6 +4,7 @@ import errno
 import logging
 import traceback
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -16,6 +17,7 @@ from hantei_api.names import EVALUATOR_PORT
 from hantei_api.reasons import Reason
 from hantei_api.result import EvaluationResult
 from hantei_api.task import EvaluationTask
+from hantei_evaluator.run import resume
 from hantei_evaluator.run.children import adopt_orphans, kill_descendants
 from hantei_evaluator.run.deadline import Deadline
 from hantei_evaluator.run.device import choose
@@ -25,6 +27,14 @@ from hantei_evaluator.run.inputs import gather
 from hantei_evaluator.run.logtail import LogTail, set_up_logging
 from hantei_evaluator.run.publish import write_termination_message
 from hantei_evaluator.run.resources import ResourceSampler
+from hantei_evaluator.run.resume import (
+    Identity,
+    SampleFiles,
+    StoredSamples,
+    earlier_attempts,
+    move_aside,
+    read_identity,
+)
 from hantei_evaluator.run.samples import SampleWriter
 from hantei_evaluator.run.server import serve
 from hantei_evaluator.run.session import Ending, Session
@@ -82,8 +92,9 @@ def _run(
 def _evaluate(session: Session, samples: SampleWriter, finisher: Finisher) -> Ending:
     task = session.task
     if session.output is not None:
-        samples.open(session.output)
-        finisher.write_interim()
+        session.output_held = SampleFiles.of(session.output).identity.exists()
+        if not session.output_held:
+            finisher.write_interim()
     checkpoint, session.checkpoint_sha256, inputs = gather(task, session.scratch)
     in_child = task.suite.command is not None
     session.device = choose(task.limits, in_child=in_child)
@@ -103,9 +114,50 @@ def _evaluate(session: Session, samples: SampleWriter, finisher: Finisher) -> En
     )
     logger.info("Evaluating %s with the %s suite on %s", checkpoint, task.suite.name, session.device.name)
     suite.load(context)
+    session.stored = _take_over(session, samples, identity_of(suite, context, session.checkpoint_sha256))
+    if session.output_held:
+        session.output_held = False
+        finisher.write_interim()
     session.stall_applies = suite.reports_progress
     session.start_evaluating()
-    return judge(suite.evaluate(context), session.deadline)
+    return judge(suite.evaluate(replace(context, done=session.stored)), session.deadline)
+
+
+def identity_of(suite: Suite, context: Context, checkpoint_sha256: str) -> Identity | None:
+    """What the samples of a loaded suite depend on, or None when they can't be taken over."""
+    asked = getattr(suite, "identity", None)
+    parts = asked(context) if asked is not None else None
+    if parts is None:
+        return None
+    task = context.task
+    return Identity(
+        suite=task.suite.name, checkpoint_sha256=checkpoint_sha256, seed=task.seed, parts=dict(sorted(parts.items()))
+    )
+
+
+def _take_over(session: Session, samples: SampleWriter, identity: Identity | None) -> StoredSamples:
+    """Open the samples file, with what earlier evaluations of the same identity left in it."""
+    output = session.output
+    if output is None:
+        return StoredSamples({})
+    files = SampleFiles.of(output)
+    try:
+        if session.output_held and read_identity(files) != identity:
+            aside = move_aside(output)
+            logger.warning("%s held another evaluation, which is in %s now: this one starts anew", output, aside)
+        if identity is None:
+            samples.open(files.samples)
+            return StoredSamples({})
+        attempts = earlier_attempts(output, session.task.run.attempt)
+        stored = StoredSamples(resume.gather(identity, [files, *(SampleFiles.of(each) for each in attempts)]))
+        resume.take_over(files, identity, stored.lines)
+    except OSError as error:
+        samples.give_up(error)
+        return StoredSamples({})
+    samples.open(files.samples, stored.lines)
+    if stored:
+        logger.info("%d samples are there already", len(stored))
+    return stored
 
 
 def load_suite(name: str) -> Suite:
@@ -125,10 +177,14 @@ def judge(outcome: Outcome, deadline: Deadline) -> Ending:
         return Ending(Reason.EVALUATOR_ERROR, "The suite stopped before all samples were done, and nothing told it to.")
     if partial:
         metrics = [] if problem else outcome.metrics
-        return Ending(deadline.reason(), deadline.describe(), metrics, outcome.complete, outcome.versions)
+        return _ending(outcome, deadline.reason(), deadline.describe(), metrics)
     if problem:
-        return Ending(Reason.METRICS_UNAVAILABLE, problem, versions=outcome.versions)
-    return Ending(Reason.COMPLETED, "", outcome.metrics, complete=True, versions=outcome.versions)
+        return replace(_ending(outcome, Reason.METRICS_UNAVAILABLE, problem, []), complete=False)
+    return _ending(outcome, Reason.COMPLETED, "", outcome.metrics)
+
+
+def _ending(outcome: Outcome, reason: Reason, message: str, metrics: list[Metric]) -> Ending:
+    return Ending(reason, message, metrics, outcome.complete, outcome.versions, outcome.precision)
 
 
 def failure(error: BaseException) -> Ending:

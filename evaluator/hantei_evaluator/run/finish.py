@@ -67,6 +67,9 @@ class Finisher:
         output = self._session.output
         if output is None:
             return result
+        if self._session.output_held:
+            held = f"{output} holds an earlier evaluation, and this one ended before it began: nothing was written."
+            return result.model_copy(update={"published": False, "publish_message": held[:512]})
         timings = result.timings.model_copy(update={"publish_seconds": round(self._elapsed(), 3)})
         published = result.model_copy(
             update={"published": not self._samples.error, "publish_message": self._samples.error, "timings": timings}

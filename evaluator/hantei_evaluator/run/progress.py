@@ -27,6 +27,11 @@ class ProgressTracker:
             self._done, self._total = done, total
             self._alive = time.monotonic()
 
+    def alive(self) -> None:
+        """Note a sign of life that is no progress."""
+        with self._lock:
+            self._alive = time.monotonic()
+
     @property
     def done(self) -> int:
         """Samples evaluated so far."""

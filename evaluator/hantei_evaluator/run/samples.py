@@ -4,40 +4,72 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import IO, Any
-
-from hantei_evaluator.run.progress import ProgressTracker
+from typing import IO, Any, Protocol
 
 SAMPLES_FILE = "samples.jsonl"
+
+SYNC_SECONDS = 1.0
+"""A line is with the kernel as soon as it was recorded, so that a killed process loses none; a node that dies loses at
+most what was recorded in the last so many seconds."""
+
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 logger = logging.getLogger(__name__)
 
 
-class SampleWriter:
-    """Implements ``suites.protocol.Recorder``. A full or read-only output costs the samples, never the evaluation."""
+class Progress(Protocol):
+    """Where progress goes."""
 
-    def __init__(self, progress: ProgressTracker) -> None:
+    def update(self, done: int, total: int | None) -> None:
+        """Note progress in samples."""
+
+
+class SampleWriter:
+    """Implements ``suites.protocol.Recorder``. A full or read-only output costs the samples, never the evaluation.
+
+    No ``sampleId`` is written twice.
+    """
+
+    def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._lock = threading.Lock()
         self._file: IO[str] | None = None
+        self._recorded: set[str] = set()
+        self._unsynced = False
+        self._closed = threading.Event()
         self.error = ""
 
-    def open(self, directory: Path) -> None:
-        """Write samples into the directory from now on. On a dead network volume this may hang, outside the lock."""
+    def open(self, path: Path, taken_over: Collection[str] | None = None) -> None:
+        """Write samples into the file from now on: behind those with the ids ``taken_over``, else into an empty file.
+
+        On a dead network volume this may hang, outside the lock.
+        """
         try:
-            directory.mkdir(parents=True, exist_ok=True)
-            self._file = (directory / SAMPLES_FILE).open("w", encoding="utf-8")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = path.open("w" if taken_over is None else "a", encoding="utf-8")
+            descriptor = os.dup(file.fileno())
         except OSError as error:
-            self._give_up(error)
+            self.give_up(error)
+            return
+        with self._lock:
+            self._recorded.update(taken_over or ())
+            self._file = file
+        threading.Thread(target=self._sync, args=(descriptor,), name="samples", daemon=True).start()
 
     def sample(self, record: Mapping[str, Any]) -> None:
         """Append one sample as a line."""
+        self.samples((record,))
+
+    def samples(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Append samples, each as a line, in one write."""
         with self._lock:
-            if self._file is not None:
+            new = [record for record in records if self._is_new(record)]
+            if self._file is not None and new:
                 try:
-                    self._file.write(json.dumps(record, separators=(",", ":"), ensure_ascii=False) + "\n")
+                    self._file.write("".join([_encode(record) + "\n" for record in new]))
                     self._file.flush()
+                    self._unsynced = True
                 except OSError as error:
                     self._give_up(error)
 
@@ -47,6 +79,7 @@ class SampleWriter:
 
     def close(self) -> None:
         """Bring the samples to the disk; later samples are dropped."""
+        self._closed.set()
         with self._lock:
             if self._file is not None:
                 try:
@@ -56,7 +89,34 @@ class SampleWriter:
                     self._give_up(error)
                 self._file = None
 
+    def give_up(self, error: OSError) -> None:
+        """Do without the samples file, and say why."""
+        with self._lock:
+            self._give_up(error)
+
+    def _is_new(self, record: Mapping[str, Any]) -> bool:
+        sample_id = record.get("sampleId")
+        if not isinstance(sample_id, str):
+            raise TypeError(f"a sample needs sampleId, a stable text that no other sample has; got {sample_id!r}")
+        if sample_id in self._recorded:
+            return False
+        self._recorded.add(sample_id)
+        return True
+
+    def _sync(self, descriptor: int) -> None:
+        """Beside the loop: on a slow volume one fsync takes longer than a batch."""
+        try:
+            while not self._closed.wait(SYNC_SECONDS):
+                if self._unsynced:
+                    self._unsynced = False
+                    os.fsync(descriptor)
+        except OSError as error:
+            self.give_up(error)
+        finally:
+            os.close(descriptor)
+
     def _give_up(self, error: OSError) -> None:
         self.error = f"{SAMPLES_FILE}: {error.strerror} ({error.filename or 'while writing'})"
         self._file = None
+        self._closed.set()
         logger.warning("Samples can't be written: %s", self.error)

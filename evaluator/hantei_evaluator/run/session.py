@@ -14,14 +14,16 @@ from pathlib import Path
 from platform import python_version
 from typing import TYPE_CHECKING
 
+from hantei_api.gate import Comparison
 from hantei_api.metrics import Metric
 from hantei_api.provenance import Provenance, Sla, SlaMetric, SlaReading
-from hantei_api.reasons import Reason
+from hantei_api.reasons import Reason, Verdict
 from hantei_api.result import EvaluationResult, Timings
 from hantei_api.task import EvaluationTask
 from hantei_evaluator.run.deadline import Deadline
 from hantei_evaluator.run.logtail import LogTail, redact
 from hantei_evaluator.run.progress import ProgressTracker
+from hantei_evaluator.run.resume import StoredSamples
 
 if TYPE_CHECKING:
     from hantei_evaluator.run.device import Device
@@ -50,6 +52,10 @@ class Ending:
     metrics: Sequence[Metric] = ()
     complete: bool = False
     versions: Mapping[str, str] = field(default_factory=dict)
+    precision: str = ""
+    """Numbers of the forward pass: fp32, bf16 or fp16."""
+    verdict: Verdict = Verdict.NONE
+    comparison: Comparison | None = None
 
 
 class Session:
@@ -65,6 +71,8 @@ class Session:
         self.stall_applies = False
         self.device: Device | None = None
         self.checkpoint_sha256: str | None = None
+        self.stored = StoredSamples({})
+        self.output_held = False
         self.resources: ResourceSampler | None = None
         self.publish_started = 0.0
         self._started = time.monotonic()
@@ -159,6 +167,8 @@ class Session:
             reason=ending.reason,
             message=redact(ending.message)[:MESSAGE_CHARACTERS],
             complete=ending.complete,
+            verdict=ending.verdict,
+            comparison=ending.comparison,
             metrics=list(ending.metrics),
             samples_done=self.progress.done,
             samples_total=self.progress.total,
@@ -167,6 +177,8 @@ class Session:
                 versions=versions,
                 seed=self.task.seed,
                 device=self.device.name if self.device else None,
+                precision=ending.precision or None,
+                reused_samples=len(self.stored.used),
             ),
             sla=Sla.of(readings),
             timings=Timings(

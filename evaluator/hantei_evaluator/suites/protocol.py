@@ -1,6 +1,6 @@
 """The seam between a suite and the loop round it (``run/``)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,8 +31,12 @@ class Recorder(Protocol):
 
         ``sampleId`` is stable, so that comparisons are paired and runs resume. ``values`` holds, for every metric that
         is a mean over samples, this sample's number under the metric's name: ``{"values": {"accuracy": 1.0}}``.
-        Samples that depend on one another (the two games of an opening) share ``pair``.
+        Samples that depend on one another (the two games of an opening) share ``pair``. A second sample with the same
+        ``sampleId`` is dropped.
         """
+
+    def samples(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Append many samples at once, for suites whose batches take microseconds a sample."""
 
     def progress(self, done: int, total: int | None) -> None:
         """Say how far the evaluation is, in samples; also the sign of life that the stall clock waits for."""
@@ -57,7 +61,8 @@ class Context:
     """Entered round every forward pass: holds the duty cycle and the stream that the spec asks for."""
     done: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """For ``evaluate``: samples by sampleId that need not be computed again; they count in the metrics as if they had
-    just been recorded, and are not recorded again. Only for a suite with an ``identity``."""
+    just been recorded, and are not recorded again. There may be more than the task asks for: looking one up says that it
+    counts. Only for a suite with an ``identity``."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,8 @@ class Suite(Protocol):
         """All that a sample depends on beside the checkpoint's digest, the seed and the sampleId.
 
         Called after ``load``: digests of data and opponents, versions of rules, settings that change what a sample comes
-        out as; not the number of samples. Samples of another evaluation with the same identity are handed to
+        out as; not the number of samples. Keys that begin with ``agent.`` say how the checkpoint answers (its model's
+        code, its precision) and may differ between a run and its baseline; all others say what it is asked. Samples of another evaluation with the same identity are handed to
         ``evaluate`` as ``context.done``. None: samples can't be taken over. A suite without this method means None.
         """
 
