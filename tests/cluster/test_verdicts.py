@@ -30,7 +30,7 @@ torch.save(weights, "digits/worse.pt")
 TORCH = {**SMALL, "cpu": "500m", "memory": "2Gi"}
 OUTPUT = {"pvc": {"claimName": CLAIM, "path": "results"}}
 INPUTS = [{"name": "digits", "pvc": {"claimName": CLAIM, "path": "digits"}}]
-SUITE = {"classification": {"model": "digits/model.py:build", "data": "digits/held-out.npz"}}
+SUITE = {"classification": {"model": "digits/model.py:build", "data": "digits/digits.npz"}}
 GATE = {"metric": "accuracy", "maxDrop": 0.02}
 GROWS = """
 import json, os, time

@@ -135,6 +135,10 @@ SHOGI: Body = {
     },
     "output": {"pvc": {"claimName": "results"}},
 }
+PLUGIN: Body = {
+    "checkpoint": {"pvc": {"claimName": "models", "path": "model.pt"}},
+    "suite": {"plugin": {"name": "my-suite", "settings": {"threshold": "0.5"}}},
+}
 LADDER: Body = {
     "checkpoint": {"pvc": {"claimName": "models", "path": "checkpoint.pth"}},
     "inputs": [{"name": "rival", "uri": "hf://team/model@0123456/rival.pth"}],
@@ -177,6 +181,7 @@ SPECS = {
     "command": COMMAND,
     "classification": CLASSIFICATION,
     "gymnasium": GYMNASIUM,
+    "plugin": PLUGIN,
     "shogi": SHOGI,
     "ladder": LADDER,
     "benchmark": BENCHMARK,
