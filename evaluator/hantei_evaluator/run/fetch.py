@@ -1,77 +1,114 @@
-"""Fetches a file by URI into scratch space, bounded in size."""
+"""Fetches a file or a folder by URI into scratch space, bounded in size and in tries."""
 
-import errno
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
 from urllib.parse import urlsplit
 
 from hantei_api.reasons import Reason
+from hantei_evaluator.run.copying import Place, Retries, copy, file_name
 from hantei_evaluator.run.errors import EvaluationError
-
-_CHUNK_BYTES = 1 << 20
-_DENIED_STATUS = frozenset({401, 403})
-_ABSENT_STATUS = frozenset({404, 410})
+from hantei_evaluator.run.sources import MAX_FILES, Source, connect
+from hantei_evaluator.run.troubles import without_credentials
 
 
-def fetch(what: str, uri: str, directory: Path, limit_bytes: int | None) -> Path:
-    """Copy the file at an fsspec URI into the directory and return its path.
+@dataclass(frozen=True)
+class Fetched:
+    """What was fetched."""
 
-    Raises CheckpointMissing when it is absent, denied or can't be reached, StorageFull when it is larger than
-    ``limit_bytes`` or than the disk, and InvalidTask when the image has no filesystem for the URI's scheme.
+    path: Path
+    sha256: str
+    """Of a file; of a folder that of its listing (``digest_of_listing``)."""
+
+
+def fetch(what: str, uri: str, directory: Path, limit_bytes: int | None) -> Fetched:
+    """Copy what an fsspec URI names into the directory: a file under its name, or all files below a folder.
+
+    Raises CheckpointMissing when it is absent, denied or can't be reached, CheckpointIncomplete when it keeps changing,
+    StorageFull when it is larger than ``limit_bytes`` in all, and InvalidTask for a URI that the image can't open.
     """
-    import fsspec  # noqa: PLC0415  # only for a URI
+    place = Place(what, without_credentials(uri), urlsplit(uri).scheme)
+    source, path = connect(what, uri)
+    try:
+        if _is_folder(source, path, place):
+            return _fetch_folder(source, path, directory, place, limit_bytes)
+        directory.mkdir(parents=True, exist_ok=True)
+        target = directory / file_name(urlsplit(uri).path)
+        return Fetched(target, copy(source, path, target, place, limit_bytes))
+    finally:
+        source.close()
 
-    shown = without_credentials(uri)
+
+def fetch_files(what: str, uri: str, names: Sequence[str], directory: Path, limit_bytes: int | None) -> Path:
+    """Copy those files of the folder at an fsspec URI into the directory, and return it; raises as ``fetch``.
+
+    The folder is not listed, so that a web server will do.
+    """
     directory.mkdir(parents=True, exist_ok=True)
-    name = PurePosixPath(urlsplit(uri).path).name or "artifact"
-    target = directory / name
-    # Through the environment's proxy, as every other client of the image.
-    options = {"client_kwargs": {"trust_env": True}} if urlsplit(uri).scheme in {"http", "https"} else {}
-    try:
-        filesystem, path = fsspec.core.url_to_fs(uri, **options)
-    except (ImportError, ValueError) as error:
+    left = limit_bytes
+    for name in names:
+        base, question, query = uri.partition("?")
+        fetched = fetch(what, f"{base.rstrip('/')}/{name}{question}{query}", directory, left)
+        left = None if left is None else left - fetched.path.stat().st_size
+    return directory
+
+
+def digest_of_listing(digests: Mapping[PurePosixPath, str]) -> str:
+    """SHA-256 of the lines that ``sha256sum`` prints for the files in the order of their paths."""
+    lines = "".join(f"{digests[path]}  {path}\n" for path in sorted(digests))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def _is_folder(source: Source, path: str, place: Place) -> bool:
+    retries = Retries(place)
+    while True:
+        try:
+            return source.is_folder(path)
+        except Exception as error:  # noqa: BLE001  # clients raise anything
+            retries.after(error)
+
+
+def _fetch_folder(source: Source, path: str, directory: Path, place: Place, limit_bytes: int | None) -> Fetched:
+    files = _listing(source, path, place)
+    if not files:
+        raise EvaluationError(Reason.CHECKPOINT_MISSING, f"{place.what}: {place.shown} is a folder without any file.")
+    total = sum(files.values())
+    if limit_bytes is not None and total > limit_bytes:
         raise EvaluationError(
-            Reason.INVALID_TASK, f"{what}: the image can't open {shown}: {error}. Install the filesystem in the image."
-        ) from error
-    try:
-        with filesystem.open(path, "rb") as source, target.open("wb") as copy:
-            _copy(what, shown, source, copy, limit_bytes)
-    except EvaluationError:
-        target.unlink(missing_ok=True)
-        raise
-    except Exception as error:
-        target.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            raise
-        problem = _why(error).replace(uri, shown)
-        raise EvaluationError(Reason.CHECKPOINT_MISSING, f"{what}: {shown} can't be fetched: {problem}.") from error
-    return target
+            Reason.STORAGE_FULL,
+            f"{place.what}: the {len(files)} files of {place.shown} have {total} bytes, more than the {limit_bytes} that are "
+            "left of the scratch space: raise spec.resources.ephemeralStorage.",
+        )
+    digests: dict[PurePosixPath, str] = {}
+    left = limit_bytes
+    for name in sorted(files):
+        target = directory / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shown = place._replace(shown=f"{place.shown.rstrip('/')}/{name}")
+        digests[PurePosixPath(name)] = copy(source, f"{path.rstrip('/')}/{name}", target, shown, left)
+        left = None if left is None else left - target.stat().st_size
+    return Fetched(directory, digest_of_listing(digests))
 
 
-def without_credentials(uri: str) -> str:
-    """The URI without user, password and query, which may hold a signature."""
-    parts = urlsplit(uri)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
-
-
-def _why(error: BaseException) -> str:
-    """What stood in the way: fsspec says FileNotFoundError for nearly everything, and has the cause behind it."""
-    cause = error.__cause__ if isinstance(error, FileNotFoundError) and error.__cause__ is not None else error
-    status = getattr(cause, "status", None)
-    if isinstance(cause, PermissionError) or status in _DENIED_STATUS:
-        return "access is denied: check credentialsSecretName"
-    if isinstance(cause, FileNotFoundError) or status in _ABSENT_STATUS:
-        return "nothing is there"
-    return f"{type(cause).__name__}: {cause}"
-
-
-def _copy(what: str, shown: str, source: IO[bytes], copy: IO[bytes], limit_bytes: int | None) -> None:
-    done = 0
-    while chunk := source.read(_CHUNK_BYTES):
-        done += len(chunk)
-        if limit_bytes is not None and done > limit_bytes:
+def _listing(source: Source, path: str, place: Place) -> dict[str, int]:
+    retries = Retries(place)
+    while True:
+        try:
+            files = source.files(path)
+            break
+        except Exception as error:  # noqa: BLE001  # clients raise anything
+            retries.after(error)
+    if len(files) > MAX_FILES:
+        raise EvaluationError(
+            Reason.INVALID_TASK,
+            f"{place.what}: {place.shown} holds {len(files)} files; at most {MAX_FILES} are fetched. Pack them into one file.",
+        )
+    for name in files:
+        parts = name.split("/")
+        if any(part in {"", ".", ".."} or "\0" in part or len(part.encode()) > 200 for part in parts):
             raise EvaluationError(
-                Reason.STORAGE_FULL,
-                f"{what}: {shown} is larger than the {limit_bytes} bytes of scratch space: raise spec.resources.ephemeralStorage.",
+                Reason.INVALID_TASK,
+                f"{place.what}: {place.shown} holds {name[:100]!r}, which can't be a file's name here. Rename it.",
             )
-        copy.write(chunk)
+    return files

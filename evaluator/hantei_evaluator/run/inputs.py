@@ -2,13 +2,14 @@
 
 import hashlib
 import os
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from hantei_api.names import INPUTS_DIRECTORY
 from hantei_api.reasons import Reason
 from hantei_api.task import EvaluationTask, TaskArtifact
 from hantei_evaluator.run.errors import EvaluationError
-from hantei_evaluator.run.fetch import fetch
+from hantei_evaluator.run.fetch import digest_of_listing, fetch
+from hantei_evaluator.run.formats import format_of
 from hantei_evaluator.run.unreadable import unreadable
 
 
@@ -18,20 +19,44 @@ def gather(task: EvaluationTask, scratch: Path) -> tuple[Path, str, Path]:
     Raises CheckpointMissing for what is absent or unreadable, CheckpointInvalid when a SHA-256 differs and
     StorageFull or InvalidTask for what can't be fetched.
     """
-    fetched = scratch / "fetched"
     budget = task.limits.scratch_bytes
-    checkpoint = _locate("checkpoint", task.checkpoint, fetched / "checkpoint", budget)
-    digest = _verify("checkpoint", checkpoint, task.checkpoint.sha256)
+    checkpoint, digest = locate("checkpoint", task.checkpoint, scratch / "fetched" / "checkpoint", budget)
+    if (task.suite.shogi or task.suite.classification) and checkpoint.is_file():
+        # What can't be weights is refused before gigabytes of it are hashed.
+        format_of(checkpoint)
+    digest = _verify("checkpoint", checkpoint, task.checkpoint.sha256, digest)
     inputs = scratch / "inputs"
     inputs.mkdir()
     for item in task.inputs:
         what = f"inputs[{item.name}]"
-        path = _locate(what, item, inputs / item.name, _left(budget, scratch))
+        path, found = locate(what, item, inputs / item.name, _left(budget, scratch))
         if item.path is not None:
             _link(inputs / item.name, path.absolute())
         if item.sha256 is not None:
-            _verify(what, path, item.sha256)
+            _verify(what, path, item.sha256, found)
     return checkpoint, digest, _at_fixed_place(inputs)
+
+
+def locate(what: str, artifact: TaskArtifact, directory: Path, limit_bytes: int | None) -> tuple[Path, str | None]:
+    """An artifact's path, fetched into the directory when it is a URI, and its SHA-256 when it is known by that.
+
+    Raises CheckpointMissing for what is absent or unreadable, and what ``fetch`` raises.
+    """
+    if (artifact.path is None) == (artifact.uri is None):
+        raise EvaluationError(Reason.INVALID_TASK, f"{what} names exactly one of path, uri.")
+    if artifact.uri is not None:
+        fetched = fetch(what, artifact.uri, directory, limit_bytes)
+        return fetched.path, fetched.sha256
+    path = Path(artifact.path or "")
+    try:
+        path.stat()
+        if path.is_dir():
+            os.scandir(path).close()
+        else:
+            path.open("rb").close()
+    except OSError as error:
+        raise EvaluationError(Reason.CHECKPOINT_MISSING, f"{what}: {unreadable(path, error)}") from error
+    return path, None
 
 
 def sha256_of(path: Path) -> str:
@@ -39,10 +64,8 @@ def sha256_of(path: Path) -> str:
     if not path.is_dir():
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    listing = hashlib.sha256()
-    for file_path in sorted(each for each in path.rglob("*") if each.is_file()):
-        listing.update(f"{sha256_of(file_path)}  {file_path.relative_to(path)}\n".encode())
-    return listing.hexdigest()
+    files = (each for each in path.rglob("*") if each.is_file())
+    return digest_of_listing({PurePosixPath(file.relative_to(path)): sha256_of(file) for file in files})
 
 
 def _at_fixed_place(inputs: Path) -> Path:
@@ -55,26 +78,9 @@ def _at_fixed_place(inputs: Path) -> Path:
     return fixed
 
 
-def _locate(what: str, artifact: TaskArtifact, directory: Path, limit_bytes: int | None) -> Path:
-    if (artifact.path is None) == (artifact.uri is None):
-        raise EvaluationError(Reason.INVALID_TASK, f"{what} names exactly one of path, uri.")
-    if artifact.uri is not None:
-        return fetch(what, artifact.uri, directory, limit_bytes)
-    path = Path(artifact.path or "")
+def _verify(what: str, path: Path, expected: str | None, found: str | None) -> str:
     try:
-        path.stat()
-        if path.is_dir():
-            os.scandir(path).close()
-        else:
-            path.open("rb").close()
-    except OSError as error:
-        raise EvaluationError(Reason.CHECKPOINT_MISSING, f"{what}: {unreadable(path, error)}") from error
-    return path
-
-
-def _verify(what: str, path: Path, expected: str | None) -> str:
-    try:
-        found = sha256_of(path)
+        found = found or sha256_of(path)
     except OSError as error:
         raise EvaluationError(Reason.CHECKPOINT_MISSING, f"{what}: {unreadable(path, error)}") from error
     if expected is not None and found != expected:

@@ -134,8 +134,8 @@ def test_what_is_fetched_counts_together_against_the_scratch_space(tmp_path: Pat
     ("name", "reason", "words"),
     [
         ("/absent.pt", Reason.CHECKPOINT_MISSING, "can't be fetched: nothing is there"),
-        ("/denied.pt?signature=hidden", Reason.CHECKPOINT_MISSING, "access is denied: check credentialsSecretName"),
-        ("/there.pt", Reason.STORAGE_FULL, "larger than the 2000000 bytes of scratch space"),
+        ("/denied.pt?signature=hidden", Reason.CHECKPOINT_MISSING, "access is denied (403): check credentialsSecretName"),
+        ("/there.pt", Reason.STORAGE_FULL, "larger than the 2000000 bytes of scratch space that are left"),
     ],
 )
 def test_what_cannot_be_fetched_says_why(tmp_path: Path, server: str, name: str, reason: Reason, words: str) -> None:
