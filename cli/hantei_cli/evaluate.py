@@ -1,14 +1,17 @@
 """``hantei evaluate``: the task of a pod, or flags that make the same task on a laptop."""
 
 import argparse
+import json
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from pydantic import ValidationError
 
+from hantei_api.base import Precision
 from hantei_api.names import EVALUATOR_PORT
 from hantei_api.shogi import ActionPerspective, OpponentType, ShogiStrategy
+from hantei_api.suites import SUITES
 from hantei_api.task import EvaluationTask
 from hantei_cli.evaluator import load
 
@@ -35,8 +38,18 @@ def add_parser(verbs: "argparse._SubParsersAction[Any]") -> None:
         help=f"serve /metrics, /status, /ready, /live (default {EVALUATOR_PORT} with --task, else none)",
     )
     parser.add_argument("--checkpoint", metavar="FILE", help="a checkpoint file, or a URI")
-    parser.add_argument("--suite", choices=("classification", "command", "shogi"))
+    parser.add_argument(
+        "--suite",
+        metavar="NAME",
+        help="classification, command, gymnasium, shogi, or the name of a plug-in that is installed",
+    )
     parser.add_argument("--output-dir", metavar="DIR", help="takes result.json and samples.jsonl")
+    parser.add_argument(
+        "--input",
+        action="append",
+        metavar="NAME=PATH",
+        help="a file or folder that the suite finds as NAME below its inputs",
+    )
     parser.add_argument("--seed", type=int, default=0, help="seed of every random choice (default 0)")
     parser.add_argument("--training-step", type=int, metavar="N", help="the step that the checkpoint was saved at")
     parser.add_argument(
@@ -55,6 +68,21 @@ def add_parser(verbs: "argparse._SubParsersAction[Any]") -> None:
         "--preprocess", metavar="FILE.py:FUNCTION", help="PIL image to tensor, for image folders"
     )
     classification.add_argument("--batch-size", type=int, metavar="N")
+    classification.add_argument("--max-samples", type=int, metavar="N")
+    classification.add_argument("--precision", choices=[each.value for each in Precision])
+    gymnasium = parser.add_argument_group("gymnasium")
+    gymnasium.add_argument("--environment", metavar="ID", help="CartPole-v1, or module:Name-v0")
+    gymnasium.add_argument(
+        "--argument", action="append", metavar="NAME=VALUE", help="of the environment; VALUE is JSON, or else text"
+    )
+    gymnasium.add_argument(
+        "--policy",
+        metavar="FILE.py:FUNCTION",
+        help="makes a policy of the checkpoint, when that is no TorchScript module",
+    )
+    gymnasium.add_argument("--episodes", type=int, metavar="N")
+    gymnasium.add_argument("--parallel-environments", type=int, metavar="N")
+    gymnasium.add_argument("--max-episode-steps", type=int, metavar="STEPS")
     shogi = parser.add_argument_group("shogi")
     shogi.add_argument("--strategy", choices=[each.value for each in ShogiStrategy])
     shogi.add_argument("--opponent-type", choices=[each.value for each in OpponentType])
@@ -63,6 +91,8 @@ def add_parser(verbs: "argparse._SubParsersAction[Any]") -> None:
     shogi.add_argument("--max-moves", type=int, metavar="PLIES")
     shogi.add_argument("--opening-plies", type=int, metavar="PLIES")
     shogi.add_argument("--action-perspective", choices=[each.value for each in ActionPerspective])
+    plugin = parser.add_argument_group("a plug-in")
+    plugin.add_argument("--setting", action="append", metavar="NAME=VALUE", help="VALUE is JSON, or else text")
     parser.set_defaults(run=_run, parser=parser)
 
 
@@ -87,56 +117,35 @@ def _run(options: argparse.Namespace, _parser: argparse.ArgumentParser) -> int:
     return code
 
 
-def task_of(options: argparse.Namespace) -> EvaluationTask:
-    """The task that the flags describe.
+class _Inputs:
+    """The inputs that the flags make.
 
     A file named on the command line lies anywhere, while a suite names what it reads below its inputs: so the file's
     directory becomes an input.
     """
-    inputs: dict[str, str] = {}
 
-    def below(name: str, path: str) -> str:
+    def __init__(self, named: list[str] | None) -> None:
+        self.paths = {name: str(Path(path).absolute()) for name, path in _pairs("--input", named)}
+
+    def below(self, name: str, path: str) -> str:
+        """Where the file or folder lies below the inputs."""
         resolved = Path(path).absolute()
         if resolved.is_dir():
-            inputs[name] = str(resolved)
+            self.paths[name] = str(resolved)
             return name
-        inputs[name] = str(resolved.parent)
+        self.paths[name] = str(resolved.parent)
         return f"{name}/{resolved.name}"
 
-    def entry_point(name: str, text: str) -> str:
+    def entry_point(self, name: str, text: str) -> str:
+        """The same for FILE.py:FUNCTION; a package's module is not an input."""
         place, _, function = text.rpartition(":")
-        return f"{below(name, place)}:{function}" if place.endswith(".py") else text
+        return f"{self.below(name, place)}:{function}" if place.endswith(".py") else text
 
-    suite: dict[str, Any]
-    match options.suite:
-        case "command":
-            if not options.command:
-                raise ValueError(
-                    "--suite command needs a program after --: hantei evaluate ... --suite command -- python3 score.py"
-                )
-            suite = {"argv": options.command}
-        case "classification":
-            if options.model is None or options.data is None:
-                raise ValueError("--suite classification needs --model FILE.py:FUNCTION and --data PATH")
-            suite = {
-                "model": entry_point("model", options.model),
-                "data": below("data", options.data),
-                "preprocess": entry_point("preprocess", options.preprocess) if options.preprocess else None,
-                "batch_size": options.batch_size,
-            }
-        case _:
-            opponent = {
-                "type": options.opponent_type,
-                "checkpoint": below("opponent", options.opponent_checkpoint) if options.opponent_checkpoint else None,
-            }
-            suite = {
-                "strategy": options.strategy,
-                "opponent": _given(opponent),
-                "num_games": options.num_games,
-                "max_moves": options.max_moves,
-                "opening_plies": options.opening_plies,
-                "action_perspective": options.action_perspective,
-            }
+
+def task_of(options: argparse.Namespace) -> EvaluationTask:
+    """The task that the flags describe."""
+    inputs = _Inputs(options.input)
+    suite = _suite_of(options, inputs)
     if options.command and options.suite != "command":
         raise ValueError("only --suite command takes a program after --")
     is_uri = "://" in options.checkpoint
@@ -146,8 +155,8 @@ def task_of(options: argparse.Namespace) -> EvaluationTask:
             "run": {"uid": f"local-{uuid4().hex[:12]}"},
             "checkpoint": {"uri": options.checkpoint} if is_uri else {"path": str(Path(options.checkpoint).absolute())},
             "training_step": options.training_step,
-            "inputs": [{"name": name, "path": path} for name, path in inputs.items()],
-            "suite": {options.suite: _given(suite)},
+            "inputs": [{"name": name, "path": path} for name, path in inputs.paths.items()],
+            "suite": {options.suite if options.suite in SUITES else "plugin": _given(suite)},
             "seed": options.seed,
             # A laptop's GPU is used when there is one.
             "limits": _given({"run_seconds": options.run_seconds, "gpus": 1, "allow_cpu": True}),
@@ -155,6 +164,93 @@ def task_of(options: argparse.Namespace) -> EvaluationTask:
             "wandb": {"project": options.wandb_project, "mode": options.wandb_mode} if options.wandb_project else None,
         }
     )
+
+
+def _suite_of(options: argparse.Namespace, inputs: _Inputs) -> dict[str, Any]:
+    match options.suite:
+        case "command":
+            return _command(options)
+        case "classification":
+            return _classification(options, inputs)
+        case "gymnasium":
+            return _gymnasium(options, inputs)
+        case "shogi":
+            return _shogi(options, inputs)
+        case name:
+            return {"name": name, "settings": _settings("--setting", options.setting)}
+
+
+def _command(options: argparse.Namespace) -> dict[str, Any]:
+    if not options.command:
+        raise ValueError(
+            "--suite command needs a program after --: hantei evaluate ... --suite command -- python3 score.py"
+        )
+    return {"argv": options.command}
+
+
+def _classification(options: argparse.Namespace, inputs: _Inputs) -> dict[str, Any]:
+    if options.model is None or options.data is None:
+        raise ValueError("--suite classification needs --model FILE.py:FUNCTION and --data PATH")
+    return {
+        "model": inputs.entry_point("model", options.model),
+        "data": inputs.below("data", options.data),
+        "preprocess": inputs.entry_point("preprocess", options.preprocess) if options.preprocess else None,
+        "batch_size": options.batch_size,
+        "max_samples": options.max_samples,
+        "precision": options.precision,
+    }
+
+
+def _gymnasium(options: argparse.Namespace, inputs: _Inputs) -> dict[str, Any]:
+    if options.environment is None:
+        raise ValueError("--suite gymnasium needs --environment ID")
+    return {
+        "environment": options.environment,
+        "arguments": _settings("--argument", options.argument),
+        "policy": inputs.entry_point("policy", options.policy) if options.policy else None,
+        "episodes": options.episodes,
+        "parallel_environments": options.parallel_environments,
+        "max_episode_steps": options.max_episode_steps,
+    }
+
+
+def _shogi(options: argparse.Namespace, inputs: _Inputs) -> dict[str, Any]:
+    checkpoint = options.opponent_checkpoint
+    opponent = {
+        "type": options.opponent_type,
+        "checkpoint": inputs.below("opponent", checkpoint) if checkpoint else None,
+    }
+    return {
+        "strategy": options.strategy,
+        "opponent": _given(opponent),
+        "num_games": options.num_games,
+        "max_moves": options.max_moves,
+        "opening_plies": options.opening_plies,
+        "action_perspective": options.action_perspective,
+    }
+
+
+def _pairs(flag: str, texts: list[str] | None) -> list[tuple[str, str]]:
+    pairs = []
+    for text in texts or []:
+        name, equals, value = text.partition("=")
+        if not (name and equals):
+            raise ValueError(f"{flag} {text}: write {flag} NAME=VALUE")
+        pairs.append((name, value))
+    return pairs
+
+
+def _settings(flag: str, texts: list[str] | None) -> dict[str, str]:
+    """JSON text by name, as a spec holds it: on a command line, text needs no quotes of JSON's own."""
+    return {name: value if _is_json(value) else json.dumps(value) for name, value in _pairs(flag, texts)}
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _given(values: dict[str, Any]) -> dict[str, Any]:

@@ -45,6 +45,28 @@ def test_shogi_flags_make_a_task(tmp_path: Path) -> None:
     assert task.seed == 3
 
 
+def test_gymnasium_flags_make_a_task(tmp_path: Path) -> None:
+    task = parse(
+        *("--checkpoint", "a.pt", "--suite", "gymnasium", "--environment", "CartPole-v1", "--episodes", "7"),
+        *("--argument", "mode=human", "--argument", "longest=3", "--policy", str(tmp_path / "policy.py:make")),
+    )
+    settings = task.suite.gymnasium
+    assert settings is not None
+    assert (settings.environment, settings.episodes, settings.policy) == ("CartPole-v1", 7, "policy/policy.py:make")
+    assert settings.arguments == {"mode": '"human"', "longest": "3"}
+
+
+def test_another_name_is_a_plugin_with_settings_and_inputs(tmp_path: Path) -> None:
+    task = parse(
+        *("--checkpoint", "a.pt", "--suite", "bleu", "--setting", "lowercase=true"),
+        *("--input", f"data={tmp_path}"),
+    )
+    assert task.suite.plugin is not None
+    assert task.suite.name == task.suite.plugin.name == "bleu"
+    assert task.suite.plugin.settings == {"lowercase": "true"}
+    assert [(item.name, item.path) for item in task.inputs] == [("data", str(tmp_path))]
+
+
 def test_a_command_keeps_its_own_options() -> None:
     task = parse("--checkpoint", "s3://bucket/a.pt", "--suite", "command", command=["score", "--seed", "--", "1"])
     assert task.suite.command is not None
@@ -59,6 +81,9 @@ def test_a_command_keeps_its_own_options() -> None:
         (["evaluate"], "name --task FILE, or --checkpoint FILE and --suite NAME"),
         (["evaluate", "--checkpoint", "a", "--suite", "command"], "needs a program after --"),
         (["evaluate", "--checkpoint", "a", "--suite", "classification"], "needs --model"),
+        (["evaluate", "--checkpoint", "a", "--suite", "gymnasium"], "needs --environment"),
+        (["evaluate", "--checkpoint", "a", "--suite", "Bleu!"], "suite.plugin.name"),
+        (["evaluate", "--checkpoint", "a", "--suite", "bleu", "--setting", "x"], "write --setting NAME=VALUE"),
         (
             ["evaluate", "--checkpoint", "a", "--suite", "shogi", "--num-games", "0"],
             "suite.shogi.num_games: Input should be greater",
