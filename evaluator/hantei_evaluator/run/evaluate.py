@@ -6,7 +6,6 @@ import traceback
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -17,7 +16,6 @@ from hantei_api.names import EVALUATOR_PORT
 from hantei_api.reasons import Reason
 from hantei_api.result import EvaluationResult
 from hantei_api.task import EvaluationTask
-from hantei_evaluator.run import resume
 from hantei_evaluator.run.children import adopt_orphans, kill_descendants
 from hantei_evaluator.run.deadline import Deadline
 from hantei_evaluator.run.device import choose
@@ -25,27 +23,21 @@ from hantei_evaluator.run.errors import EvaluationError
 from hantei_evaluator.run.finish import Finisher
 from hantei_evaluator.run.inputs import gather
 from hantei_evaluator.run.logtail import LogTail, set_up_logging
+from hantei_evaluator.run.prepare import load_suite, prepare
 from hantei_evaluator.run.publish import write_termination_message
 from hantei_evaluator.run.resources import ResourceSampler
-from hantei_evaluator.run.resume import (
-    Identity,
-    SampleFiles,
-    StoredSamples,
-    earlier_attempts,
-    move_aside,
-    read_identity,
-)
 from hantei_evaluator.run.samples import SampleWriter
 from hantei_evaluator.run.server import serve
 from hantei_evaluator.run.session import Ending, Session
+from hantei_evaluator.run.store import SampleStore
 from hantei_evaluator.run.task import describe, pod_age_seconds, read_task
+from hantei_evaluator.run.values import SampleValues
 from hantei_evaluator.run.watchdog import SignalPipe, Watchdog
-from hantei_evaluator.suites.protocol import Context, Outcome, Suite
+from hantei_evaluator.suites.protocol import Context, Outcome
 
 if TYPE_CHECKING:
     import torch
 
-SUITES = "hantei.suites"
 logger = logging.getLogger(__name__)
 
 
@@ -73,7 +65,8 @@ def _run(
     task: EvaluationTask, signals: SignalPipe, log_tail: LogTail, *, elapsed_seconds: float, port: int | None
 ) -> int:
     session = Session(task, Deadline(task.limits, elapsed_seconds), log_tail)
-    samples = SampleWriter(session.progress)
+    compares = task.baseline is not None or task.gate is not None
+    samples = SampleWriter(session.progress, SampleValues() if compares else None)
     finisher = Finisher(session, samples)
     Watchdog(session, finisher, signals).start()
     adopt_orphans()
@@ -91,10 +84,10 @@ def _run(
 
 def _evaluate(session: Session, samples: SampleWriter, finisher: Finisher) -> Ending:
     task = session.task
-    if session.output is not None:
-        session.output_held = SampleFiles.of(session.output).identity.exists()
-        if not session.output_held:
-            finisher.write_interim()
+    store = SampleStore(task, samples)
+    session.output_held = store.held()
+    if not session.output_held:
+        finisher.write_interim()
     checkpoint, session.checkpoint_sha256, inputs = gather(task, session.scratch)
     in_child = task.suite.command is not None
     session.device = choose(task.limits, in_child=in_child)
@@ -113,60 +106,14 @@ def _evaluate(session: Session, samples: SampleWriter, finisher: Finisher) -> En
         recorder=samples,
     )
     logger.info("Evaluating %s with the %s suite on %s", checkpoint, task.suite.name, session.device.name)
-    suite.load(context)
-    session.stored = _take_over(session, samples, identity_of(suite, context, session.checkpoint_sha256))
+    prepared = prepare(suite, context, store, session.checkpoint_sha256)
+    session.stored = store.stored
     if session.output_held:
         session.output_held = False
         finisher.write_interim()
     session.stall_applies = suite.reports_progress
     session.start_evaluating()
-    return judge(suite.evaluate(replace(context, done=session.stored)), session.deadline)
-
-
-def identity_of(suite: Suite, context: Context, checkpoint_sha256: str) -> Identity | None:
-    """What the samples of a loaded suite depend on, or None when they can't be taken over."""
-    asked = getattr(suite, "identity", None)
-    parts = asked(context) if asked is not None else None
-    if parts is None:
-        return None
-    task = context.task
-    return Identity(
-        suite=task.suite.name, checkpoint_sha256=checkpoint_sha256, seed=task.seed, parts=dict(sorted(parts.items()))
-    )
-
-
-def _take_over(session: Session, samples: SampleWriter, identity: Identity | None) -> StoredSamples:
-    """Open the samples file, with what earlier evaluations of the same identity left in it."""
-    output = session.output
-    if output is None:
-        return StoredSamples({})
-    files = SampleFiles.of(output)
-    try:
-        if session.output_held and read_identity(files) != identity:
-            aside = move_aside(output)
-            logger.warning("%s held another evaluation, which is in %s now: this one starts anew", output, aside)
-        if identity is None:
-            samples.open(files.samples)
-            return StoredSamples({})
-        attempts = earlier_attempts(output, session.task.run.attempt)
-        stored = StoredSamples(resume.gather(identity, [files, *(SampleFiles.of(each) for each in attempts)]))
-        resume.take_over(files, identity, stored.lines)
-    except OSError as error:
-        samples.give_up(error)
-        return StoredSamples({})
-    samples.open(files.samples, stored.lines)
-    if stored:
-        logger.info("%d samples are there already", len(stored))
-    return stored
-
-
-def load_suite(name: str) -> Suite:
-    """The suite of that name, from the entry points ``hantei.suites``; raises InvalidTask when there is none."""
-    found = entry_points(group=SUITES, name=name)
-    if not found:
-        installed = ", ".join(sorted(point.name for point in entry_points(group=SUITES))) or "none"
-        raise EvaluationError(Reason.INVALID_TASK, f"suite: {name} is not installed in this image; it has {installed}.")
-    return cast("Suite", next(iter(found)).load()())
+    return judge(prepared.evaluate(), session.deadline)
 
 
 def judge(outcome: Outcome, deadline: Deadline) -> Ending:

@@ -17,6 +17,7 @@ from typing_extensions import override
 from hantei_api.base import Output
 from hantei_evaluator.run.publish import RESULT_FILE
 from hantei_evaluator.run.samples import SAMPLES_FILE
+from hantei_evaluator.run.values import SampleValues
 
 IDENTITY_FILE = "identity.json"
 BASELINE_PREFIX = "baseline-"
@@ -54,15 +55,16 @@ class SampleFiles:
 
     @property
     def identity(self) -> Path:
-        """Written after the samples that were taken over, so that it never stands beside another evaluation's."""
+        """The identity's own file."""
         return self.samples.with_name(self.samples.name.replace(SAMPLES_FILE, IDENTITY_FILE))
 
 
 class StoredSamples(Mapping[str, Mapping[str, Any]]):
     """Samples by sampleId as the lines of their file, parsed when looked up: a parsed record takes many times the space."""
 
-    def __init__(self, lines: dict[str, bytes]) -> None:
+    def __init__(self, lines: dict[str, bytes], values: SampleValues | None = None) -> None:
         self.lines = lines
+        self._values = values
         self.used: set[str] = set()
         """The ids that were looked up: those count as taken over."""
 
@@ -70,6 +72,8 @@ class StoredSamples(Mapping[str, Mapping[str, Any]]):
     def __getitem__(self, sample_id: str) -> Mapping[str, Any]:
         record: dict[str, Any] = json.loads(self.lines[sample_id])
         self.used.add(sample_id)
+        if self._values is not None:
+            self._values.add(record)
         return record
 
     @override
@@ -168,8 +172,10 @@ def move_aside(directory: Path) -> Path:
 
 
 def take_over(files: SampleFiles, identity: Identity, lines: Mapping[str, bytes]) -> None:
-    """Make those the samples of this evaluation, on the disk before the identity says that they are. Raises OSError."""
+    """Make those the samples of this evaluation; at no time does an identity stand beside others. Raises OSError."""
     files.samples.parent.mkdir(parents=True, exist_ok=True)
+    if read_identity(files) != identity:
+        files.identity.unlink(missing_ok=True)
     write_whole(files.samples, b"".join(lines.values()))
     write_whole(files.identity, json.dumps(identity.to_body(), indent=2).encode() + b"\n")
 

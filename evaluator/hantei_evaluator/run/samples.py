@@ -8,6 +8,8 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from hantei_evaluator.run.values import SampleValues
+
 SAMPLES_FILE = "samples.jsonl"
 
 SYNC_SECONDS = 1.0
@@ -31,7 +33,9 @@ class SampleWriter:
     No ``sampleId`` is written twice.
     """
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, values: SampleValues | None = None) -> None:
+        self.values = values
+        """What the samples say, where something will be compared."""
         self._progress = progress
         self._lock = threading.Lock()
         self._file: IO[str] | None = None
@@ -72,6 +76,9 @@ class SampleWriter:
                     self._unsynced = True
                 except OSError as error:
                     self._give_up(error)
+            if self.values is not None:
+                for record in new:
+                    self.values.add(record)
 
     def progress(self, done: int, total: int | None) -> None:
         """Note progress in samples."""

@@ -1,0 +1,64 @@
+"""Finds the samples of earlier evaluations of the same identity, whichever run they were made in."""
+
+import logging
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from hantei_api.base import Output
+from hantei_evaluator.run.resume import Identity, SampleFiles, read_identity, write_whole
+
+CACHE_DIRECTORY = ".hantei-cache"
+"""Below the output's root; no namespace is called so."""
+logger = logging.getLogger(__name__)
+
+
+class Entry(Output):
+    """Where the samples of an identity lie, and how many."""
+
+    samples: str
+    """The samples file, relative to the output's root where it lies below that."""
+    count: int
+
+
+class Cache:
+    """``ROOT/.hantei-cache/DIGEST.json``: pointers to samples files, whose own identity says whether they still hold.
+
+    A pointer that leads nowhere, or to other samples, is as good as none. Nothing here ever costs the evaluation.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def find(self, identity: Identity) -> SampleFiles | None:
+        """The files that hold the most samples of that identity."""
+        entry = self._read(identity)
+        if entry is None:
+            return None
+        files = SampleFiles(self._root / entry.samples)
+        return files if read_identity(files) == identity else None
+
+    def register(self, identity: Identity, files: SampleFiles, count: int) -> None:
+        """Make those the files that are found, unless others hold as many samples."""
+        known = self.find(identity)
+        entry = self._read(identity)
+        if known is not None and known.samples != files.samples and entry is not None and entry.count >= count:
+            return
+        place = files.samples
+        if place.is_relative_to(self._root):
+            place = place.relative_to(self._root)
+        path = self._path(identity)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, Entry(samples=str(place), count=count).model_dump_json().encode())
+        except OSError as error:
+            logger.warning("The cache can't be written, later runs compute these samples again: %s", error)
+
+    def _read(self, identity: Identity) -> Entry | None:
+        try:
+            return Entry.model_validate_json(self._path(identity).read_bytes())
+        except (OSError, ValidationError):
+            return None
+
+    def _path(self, identity: Identity) -> Path:
+        return self._root / CACHE_DIRECTORY / f"{identity.digest}.json"
