@@ -3,12 +3,20 @@
 import math
 from collections.abc import Callable
 from statistics import NormalDist
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hantei_evaluator.statistics.quantiles import student_two_sided, two_sided
+
 FloatArray = NDArray[np.float64]
+
+RESAMPLES: Final = 10_000
+"""An interval's ends then vary from seed to seed by some 3 % of a standard error."""
+
+_CHUNK: Final = 2_000_000
+"""Numbers drawn at a time: 16 MB."""
 
 
 def standard_error(values: FloatArray) -> float | None:
@@ -45,7 +53,7 @@ def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[f
     """
     if n < 1 or not 0 <= successes <= n:
         raise ValueError(f"{successes} successes of {n} are no proportion")
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    z = two_sided(confidence)
     p = successes / n
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
@@ -75,3 +83,58 @@ def bootstrap_standard_error(
     generator = np.random.default_rng(seed)
     values = [statistic(generator.integers(0, n, n)) for _ in range(resamples)]
     return float(np.std(values, ddof=1))
+
+
+def mean_interval(values: FloatArray, confidence: float = 0.95) -> tuple[float, float]:
+    """Student's t interval of the mean of independent ``values`` [n].
+
+    Student, "The Probable Error of a Mean", Biometrika 6 (1908), 1-25. Raises ValueError for less than 2 values: one shows
+    no spread.
+    """
+    stderr = standard_error(values)
+    if stderr is None:
+        raise ValueError(f"an interval of a mean needs at least 2 values, not {values.size}")
+    half = student_two_sided(confidence, values.size - 1) * stderr
+    return float(values.mean()) - half, float(values.mean()) + half
+
+
+def bootstrap_mean_interval(
+    values: FloatArray, confidence: float = 0.95, *, seed: int, resamples: int = RESAMPLES
+) -> tuple[float, float]:
+    """Bootstrap interval of the mean of independent ``values`` [n]: BCa, expanded for small n.
+
+    Bias-corrected and accelerated: B. Efron, "Better Bootstrap Confidence Intervals", JASA 82 (1987), 171-185, the
+    acceleration of a mean being a sixth of its skewness. A resample spreads less than the sample by (n - 1) / n and its
+    quantiles are normal rather than Student's; the nominal tails are widened for both as in T. Hesterberg, "What Teachers
+    Should Know About the Bootstrap", The American Statistician 69 (2015), 371-386, section 3.3. The same seed gives the
+    same interval. Values that are all equal give that value twice. Raises ValueError for less than 2 values.
+    """
+    n = values.size
+    if n < 2:
+        raise ValueError(f"an interval of a mean needs at least 2 values, not {n}")
+    mean = float(values.mean())
+    deviations = values - mean
+    spread = float(np.square(deviations).sum())
+    if np.ptp(values) == 0:
+        return mean, mean
+    generator = np.random.default_rng(seed)
+    rows = max(1, _CHUNK // n)
+    means = np.concatenate(
+        [
+            deviations[generator.integers(0, n, (min(rows, resamples - start), n))].mean(axis=1)
+            for start in range(0, resamples, rows)
+        ]
+    )
+    below = (np.count_nonzero(means < 0) + np.count_nonzero(means == 0) / 2) / resamples
+    normal = NormalDist()
+    bias = normal.inv_cdf(min(max(below, 1 / resamples), 1 - 1 / resamples))
+    acceleration = float((deviations**3).sum()) / (6 * spread**1.5)
+    wide = student_two_sided(confidence, n - 1) * math.sqrt(n / (n - 1))
+    tails = [
+        normal.cdf(bias + (bias + z) / (1 - acceleration * (bias + z)))
+        if acceleration * (bias + z) < 1
+        else float(z > 0)
+        for z in (-wide, wide)
+    ]
+    low, high = np.quantile(means, tails)
+    return mean + float(low), mean + float(high)

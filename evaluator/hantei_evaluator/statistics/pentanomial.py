@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hantei_evaluator.statistics.games import elo_difference
+from hantei_evaluator.statistics.quantiles import two_sided
 
 NORMALIZED_ELO: Final = 800 / math.log(10)
 """Elo points of a mean score one standard deviation of a game above a half, by the slope of the logistic curve there."""
@@ -88,7 +89,7 @@ def strength(counts: NDArray[np.int64], confidence: float = 0.95) -> Strength:
     score = float(counts @ values) / n
     variance = float(counts @ np.square(values - score)) / n
     stderr = math.sqrt(variance / n)
-    half = NormalDist().inv_cdf(0.5 + confidence / 2) * stderr
+    half = two_sided(confidence) * stderr
     game_deviation = math.sqrt(variance * (counts.size - 1) / 2)
     above = score - 0.5
     superiority = NormalDist().cdf(above / stderr) if stderr > 0 else 0.5 + math.copysign(0.5, above) * (above != 0)

@@ -229,8 +229,10 @@ class _Fit:
         return expected
 
     def _scatter(self, of_first: NDArray[np.float64]) -> NDArray[np.float64]:
-        size = self._free.size
-        return np.bincount(self._first, of_first, size) - np.bincount(self._second, of_first, size)
+        total = np.zeros(self._free.size)
+        np.add.at(total, self._first, of_first)
+        np.subtract.at(total, self._second, of_first)
+        return total
 
     def _curvature(self, expected: NDArray[np.float64]) -> NDArray[np.float64]:
         return self._laplacian(self._games * expected * (1 - expected)) + self._prior * np.eye(self._free.size)
