@@ -43,7 +43,7 @@ class Unit(StrEnum):
     SAMPLES = "samples"
     PAIRS = "pairs of games"
 
-    def count(self, n: int) -> str:
+    def counted(self, n: int) -> str:
         """``n`` with its unit: "1 sample", "40 pairs of games"."""
         return (
             f"{n} {self.value}" if n != 1 else f"1 {self.value.replace('samples', 'sample').replace('pairs', 'pair')}"
@@ -68,7 +68,7 @@ class Estimate:
     @property
     def counted(self) -> str:
         """``n`` in words."""
-        return self.unit.count(self.n)
+        return self.unit.counted(self.n)
 
     def minimum_detectable(self, power: float) -> float:
         """The smallest distance from a fixed limit that so many samples show with this power; inf without an error."""
@@ -104,7 +104,7 @@ class Difference:
     @property
     def counted(self) -> str:
         """``n`` in words."""
-        return self.unit.count(self.n)
+        return self.unit.counted(self.n)
 
     def minimum_detectable(self, power: float) -> float:
         """The smallest drop that so many samples show with this power; inf without an error."""
