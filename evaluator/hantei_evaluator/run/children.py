@@ -20,11 +20,30 @@ def adopt_orphans() -> None:
 
 def kill_descendants() -> None:
     """SIGKILL every descendant of this process, and reap it."""
+    psutil.wait_procs(strike_descendants(), timeout=1.0)
+
+
+def strike_descendants() -> list[psutil.Process]:
+    """SIGKILL every descendant of this process, and leave it to whoever started it to wait for it."""
     descendants = psutil.Process().children(recursive=True)
     for process in descendants:
         with suppress(psutil.Error):
             process.kill()
-    psutil.wait_procs(descendants, timeout=1.0)
+    return descendants
+
+
+def kill_tree(pid: int) -> None:
+    """SIGKILL a child of this process and all its descendants, the deepest first; it is left to be waited for.
+
+    It is stopped before, so that it starts no others meanwhile.
+    """
+    with suppress(psutil.Error):
+        process = psutil.Process(pid)
+        process.suspend()
+        for descendant in reversed(process.children(recursive=True)):
+            with suppress(psutil.Error):
+                descendant.kill()
+        process.kill()
 
 
 def signal_group(process_group: int, signum: signal.Signals) -> None:

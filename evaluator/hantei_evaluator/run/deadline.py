@@ -28,6 +28,7 @@ class Deadline:
             self._soft_end = self._wall_end - limits.grace_seconds - WALL_MARGIN_SECONDS
         self._signalled_at: float | None = None
         self._passed_before_signal = False
+        self._stopped: tuple[float, Reason, str] | None = None
         self._lock = threading.Lock()
 
     def ready(self) -> None:
@@ -42,13 +43,19 @@ class Deadline:
                 self._passed_before_signal = self.remaining_seconds() <= 0
                 self._signalled_at = time.monotonic()
 
+    def stop(self, reason: Reason, message: str) -> None:
+        """Stop the loop for a reason of the evaluator's own; a stop that came earlier stays."""
+        with self._lock:
+            if not self.requested():
+                self._stopped = (time.monotonic(), reason, message)
+
     def remaining_seconds(self) -> float:
         """Seconds to the soft deadline, never below 0; ``inf`` without one."""
         return max(self._soft_end - time.monotonic(), 0.0)
 
     def requested(self) -> bool:
         """Whether the loop must stop now."""
-        return self._signalled_at is not None or time.monotonic() >= self._soft_end
+        return self._signalled_at is not None or self._stopped is not None or time.monotonic() >= self._soft_end
 
     @property
     def signalled(self) -> bool:
@@ -56,17 +63,22 @@ class Deadline:
         return self._signalled_at is not None
 
     def overrun_seconds(self) -> float:
-        """Seconds since the loop should have stopped, for a signal or the deadline; negative before."""
-        return time.monotonic() - min(self._soft_end, self._signalled_at or math.inf)
+        """Seconds since the loop should have stopped, for whatever reason; negative before."""
+        stopped_at = self._stopped[0] if self._stopped is not None else math.inf
+        return time.monotonic() - min(self._soft_end, self._signalled_at or math.inf, stopped_at)
 
     def reason(self) -> Reason:
-        """Why the loop was stopped: DeadlineExceeded, or PodLost for a signal that came before the deadline."""
+        """Why the loop was stopped: that of ``stop``, PodLost for a signal, or DeadlineExceeded: what came first."""
+        if self._stopped is not None:
+            return self._stopped[1]
         if self._signalled_at is not None and not self._passed_before_signal:
             return Reason.POD_LOST
         return Reason.DEADLINE_EXCEEDED
 
     def describe(self) -> str:
         """The same in words."""
+        if self._stopped is not None:
+            return self._stopped[2]
         if self.reason() is Reason.POD_LOST:
             return "The evaluator was told to stop (SIGTERM) before it was done."
         limits = self._limits

@@ -1,5 +1,7 @@
 """What can go wrong in an evaluation, each with the reason that the run ends with."""
 
+from typing_extensions import override
+
 from hantei_api.reasons import EVALUATOR_REASONS, Reason
 
 
@@ -9,6 +11,10 @@ class EvaluationError(Exception):
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+    @override
+    def __reduce__(self) -> tuple[type["EvaluationError"], tuple[Reason, str]]:
+        return type(self), (self.reason, str(self))
 
     @property
     def exit_code(self) -> int:

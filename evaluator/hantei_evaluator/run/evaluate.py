@@ -3,7 +3,7 @@
 import errno
 import logging
 import traceback
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,9 @@ from hantei_api.metrics import Metric
 from hantei_api.names import EVALUATOR_PORT
 from hantei_api.reasons import Reason
 from hantei_api.result import EvaluationResult
+from hantei_api.spec import Politeness
 from hantei_api.task import EvaluationTask
+from hantei_evaluator.performance import ResourceMonitor
 from hantei_evaluator.run.children import adopt_orphans, kill_descendants
 from hantei_evaluator.run.deadline import Deadline
 from hantei_evaluator.run.device import choose
@@ -23,9 +25,9 @@ from hantei_evaluator.run.errors import EvaluationError
 from hantei_evaluator.run.finish import Finisher
 from hantei_evaluator.run.inputs import gather
 from hantei_evaluator.run.logtail import LogTail, set_up_logging
+from hantei_evaluator.run.pace import pace_of
 from hantei_evaluator.run.prepare import load_suite, prepare
 from hantei_evaluator.run.publish import write_termination_message
-from hantei_evaluator.run.resources import ResourceSampler
 from hantei_evaluator.run.samples import SampleWriter
 from hantei_evaluator.run.server import serve
 from hantei_evaluator.run.session import Ending, Session
@@ -79,7 +81,7 @@ def _run(
             ending = failure(error)
         session.claim_end()
         kill_descendants()
-        return finisher.finish(ending)
+        return finisher.finish(session.enforce_sla(ending))
 
 
 def _evaluate(session: Session, samples: SampleWriter, finisher: Finisher) -> Ending:
@@ -92,8 +94,15 @@ def _evaluate(session: Session, samples: SampleWriter, finisher: Finisher) -> En
     in_child = task.suite.command is not None
     session.device = choose(task.limits, in_child=in_child)
     suite = load_suite(task.suite.name)
-    session.resources = ResourceSampler(session.device)
+    session.resources = ResourceMonitor(session.device.uuid)
     session.resources.start()
+    if in_child:
+        if task.politeness != Politeness():
+            logger.warning("politeness has no effect on the command suite: its program computes by itself")
+    else:
+        session.pace = pace_of(
+            task, session.deadline, session.resources, session.progress, cuda=session.device.kind == "cuda"
+        )
     work = session.scratch / "work"
     work.mkdir()
     context = Context(
@@ -104,6 +113,7 @@ def _evaluate(session: Session, samples: SampleWriter, finisher: Finisher) -> En
         device=cast("torch.device", None) if in_child else _torch_device(session.device.kind),
         stop=session.deadline,
         recorder=samples,
+        pace=session.pace or nullcontext(),
     )
     logger.info("Evaluating %s with the %s suite on %s", checkpoint, task.suite.name, session.device.name)
     prepared = prepare(suite, context, store, session.checkpoint_sha256)
@@ -113,7 +123,10 @@ def _evaluate(session: Session, samples: SampleWriter, finisher: Finisher) -> En
         finisher.write_interim()
     session.stall_applies = suite.reports_progress
     session.start_evaluating()
-    return judge(prepared.evaluate(), session.deadline)
+    outcome = prepared.evaluate()
+    if session.pace is not None:
+        session.pace.finish()
+    return judge(outcome, session.deadline)
 
 
 def judge(outcome: Outcome, deadline: Deadline) -> Ending:

@@ -6,7 +6,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import Enum
 from importlib.metadata import version
@@ -20,6 +20,9 @@ from hantei_api.provenance import Provenance, Sla, SlaMetric, SlaReading
 from hantei_api.reasons import Reason, Verdict
 from hantei_api.result import EvaluationResult, Timings
 from hantei_api.task import EvaluationTask
+from hantei_evaluator.performance import EvaluationPerformanceSLA, ResourceMonitor
+from hantei_evaluator.performance.sla import describe
+from hantei_evaluator.run import memory
 from hantei_evaluator.run.deadline import Deadline
 from hantei_evaluator.run.logtail import LogTail, redact
 from hantei_evaluator.run.progress import ProgressTracker
@@ -27,10 +30,11 @@ from hantei_evaluator.run.resume import StoredSamples
 
 if TYPE_CHECKING:
     from hantei_evaluator.run.device import Device
-    from hantei_evaluator.run.resources import ResourceSampler
+    from hantei_evaluator.run.pace import Pace
 
 MESSAGE_CHARACTERS = 2048
 MAX_VERSIONS = 16
+NOT_STARTED = "the evaluation did not start"
 TRAINING_IMPACT_REASON = "not measured by a single evaluation"
 logger = logging.getLogger(__name__)
 
@@ -73,7 +77,11 @@ class Session:
         self.checkpoint_sha256: str | None = None
         self.stored = StoredSamples({})
         self.output_held = False
-        self.resources: ResourceSampler | None = None
+        """The output holds an earlier evaluation, and whether it is this one's is not known yet: nothing may be written."""
+        self.resources: ResourceMonitor | None = None
+        self.pace: Pace | None = None
+        self.sla = EvaluationPerformanceSLA.of(task.sla)
+        self.memory_limit = memory.find()
         self.publish_started = 0.0
         self._started = time.monotonic()
         self._started_at = datetime.now(UTC)
@@ -109,42 +117,46 @@ class Session:
         if self.resources is not None:
             self.resources.stop()
         self._frozen = self.readings()
+        self._report()
         self.phase = Phase.PUBLISHING
 
     def readings(self) -> list[SlaReading]:
         """The four service level readings and their thresholds; live until the evaluation ends, then as they ended."""
         if self._frozen is not None:
             return self._frozen
-        sla, resources = self.task.sla, self.resources
-        latency = self._evaluate_seconds() if self._ready is not None else None
-        utilisation = resources.gpu_utilization_percent() if resources else None
-        return [
-            SlaReading(
-                metric=SlaMetric.LATENCY_SECONDS,
-                value=latency,
-                threshold=sla.latency_seconds,
-                reason=None if latency is not None else "the evaluation did not start",
-            ),
-            SlaReading(
-                metric=SlaMetric.MEMORY_OVERHEAD_BYTES,
-                value=resources.memory_overhead_bytes() if resources else None,
-                threshold=sla.memory_overhead_bytes,
-                reason=None if resources else "the evaluation did not start",
-            ),
-            SlaReading(
-                metric=SlaMetric.TRAINING_IMPACT_PERCENT,
-                threshold=sla.training_impact_percent,
-                reason=TRAINING_IMPACT_REASON,
-            ),
-            SlaReading(
-                metric=SlaMetric.GPU_UTILIZATION_PERCENT,
-                value=utilisation,
-                threshold=sla.gpu_utilization_percent,
-                reason=(resources.utilisation_reason if resources else "no GPU is used")[:256]
+        resources = self.resources.readings() if self.resources is not None else None
+        utilisation = resources.gpu_utilization_percent if resources is not None else None
+        return self.sla.readings(
+            {
+                SlaMetric.LATENCY_SECONDS: NOT_STARTED if self._ready is None else self._evaluate_seconds(),
+                SlaMetric.MEMORY_OVERHEAD_BYTES: NOT_STARTED if resources is None else resources.memory_overhead_bytes,
+                SlaMetric.TRAINING_IMPACT_PERCENT: TRAINING_IMPACT_REASON,
+                SlaMetric.GPU_UTILIZATION_PERCENT: (resources.gpu_reason if resources is not None else NOT_STARTED)
                 if utilisation is None
-                else None,
-            ),
-        ]
+                else utilisation,
+            }
+        )
+
+    def enforce_sla(self, ending: Ending) -> Ending:
+        """The same ending, unless the run is to fail by its service level and broke it."""
+        breaches = [describe(reading) for reading in self.readings() if reading.violated]
+        if not breaches or not self.task.sla.enforce or ending.reason is not Reason.COMPLETED:
+            return ending
+        return replace(ending, reason=Reason.SLA_VIOLATED, message=f"{'; '.join(breaches)} (sla.enforce is set).")
+
+    def _report(self) -> None:
+        """Say in the log what the evaluation came to: breaches of its service level, and the pace it held."""
+        for reading in self.readings():
+            if reading.violated:
+                logger.warning("SLA: %s", describe(reading))
+        if self.pace is not None and (achieved := (paced := self.pace.paced()).duty_cycle_percent) is not None:
+            logger.info(
+                "Forward passes took %.2f s of %.2f s: a duty cycle of %.1f %%, of %d %% allowed",
+                paced.forward_seconds,
+                paced.wall_seconds,
+                achieved,
+                self.task.politeness.duty_cycle_percent,
+            )
 
     @property
     def frozen(self) -> bool:

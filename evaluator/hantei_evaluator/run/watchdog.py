@@ -13,12 +13,15 @@ import time
 from typing_extensions import override
 
 from hantei_api.reasons import Reason
-from hantei_evaluator.run.children import kill_descendants
+from hantei_evaluator.run.children import kill_descendants, strike_descendants
 from hantei_evaluator.run.finish import Finisher
+from hantei_evaluator.run.memory import Level
 from hantei_evaluator.run.session import Ending, Phase, Session
 
 OVERRUN_SECONDS = 3.0
 """A loop that was told to stop has this long to come back; the grace period of 5 s covers it and the flush."""
+FREED_SECONDS = 0.2
+"""Between killing the children that fill the memory, and ending the evaluation because that was not enough."""
 _TICK_SECONDS = 0.2
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 logger = logging.getLogger(__name__)
@@ -43,24 +46,49 @@ class SignalPipe:
 
 
 class Watchdog(threading.Thread):
-    """Watches the deadline, the stop signals, the stall clock and publishing."""
+    """Watches the deadline, the stop signals, the memory limit, the stall clock and publishing."""
 
     def __init__(self, session: Session, finisher: Finisher, signals: SignalPipe) -> None:
         super().__init__(name="watchdog", daemon=True)
         self._session = session
         self._finisher = finisher
         self._signals = signals
+        self._children_killed: float | None = None
 
     @override
     def run(self) -> None:
         """Watch until the process ends."""
         while True:
-            if self._signals.received(_TICK_SECONDS):
+            if self._signals.received(self._tick_seconds()):
                 self._session.deadline.signal()
             if self._session.phase is Phase.PUBLISHING:
                 self._watch_publishing()
-            else:
+            elif not self._watch_memory():
                 self._watch_evaluation()
+
+    def _tick_seconds(self) -> float:
+        memory = self._session.memory_limit
+        if memory is None or self._session.phase is Phase.PUBLISHING:
+            return _TICK_SECONDS
+        return memory.poll_seconds
+
+    def _watch_memory(self) -> bool:
+        """Stop the loop before the OOM killer stops everything; whether the evaluation was ended."""
+        session, memory = self._session, self._session.memory_limit
+        if memory is None or (level := memory.level) is Level.FREE:
+            return False
+        session.deadline.stop(Reason.MEMORY_LIMIT_REACHED, memory.describe())
+        if level is not Level.CRITICAL:
+            return False
+        if self._children_killed is None:
+            self._children_killed = time.monotonic()
+            if strike_descendants():
+                return False
+        elif time.monotonic() - self._children_killed < FREED_SECONDS:
+            return False
+        message = f"{session.deadline.describe()} Too little was left to wait for its loop, so that only its samples are kept."
+        self._end(Ending(reason=session.deadline.reason(), message=message))
+        return True
 
     def _watch_evaluation(self) -> None:
         session, deadline = self._session, self._session.deadline
