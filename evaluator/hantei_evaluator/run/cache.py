@@ -3,8 +3,6 @@
 import logging
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from hantei_api.base import Output
 from hantei_evaluator.run.resume import Identity, SampleFiles, read_identity, write_whole
 
@@ -57,7 +55,7 @@ class Cache:
     def _read(self, identity: Identity) -> Entry | None:
         try:
             return Entry.model_validate_json(self._path(identity).read_bytes())
-        except (OSError, ValidationError):
+        except (OSError, ValueError):
             return None
 
     def _path(self, identity: Identity) -> Path:

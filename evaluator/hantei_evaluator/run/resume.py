@@ -11,7 +11,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ValidationError
 from typing_extensions import override
 
 from hantei_api.base import Output
@@ -93,7 +92,7 @@ def read_identity(files: SampleFiles) -> Identity | None:
     """The identity beside a samples file, or None where none is or none that this version understands."""
     try:
         return Identity.model_validate_json(files.identity.read_bytes())
-    except (OSError, ValidationError):
+    except (OSError, ValueError):
         return None
 
 

@@ -5,6 +5,7 @@ import logging
 import os
 import threading
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -124,6 +125,9 @@ class SampleWriter:
 
     def _give_up(self, error: OSError) -> None:
         self.error = f"{SAMPLES_FILE}: {error.strerror} ({error.filename or 'while writing'})"
+        if self._file is not None:
+            with suppress(OSError):
+                self._file.close()
         self._file = None
         self._closed.set()
         logger.warning("Samples can't be written: %s", self.error)
