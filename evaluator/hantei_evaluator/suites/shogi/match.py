@@ -38,6 +38,8 @@ class Game:
     """Name of the player with the first move."""
     white: str
     opening: Opening
+    most_plies: int | None = None
+    """Plies after the opening at which the game is cut off as if ``max_moves`` were reached; 1 asks for one move."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,10 @@ class _Running:
         return str(self.state)
 
     @property
+    def played(self) -> int:
+        return len(self.actions) - len(self.game.opening.actions)
+
+    @property
     def to_move(self) -> str:
         return self.game.black if self.state.current_player() == rules.BLACK else self.game.white
 
@@ -106,7 +112,8 @@ class _Running:
     def end(self) -> End | None:
         if not self.legal:
             return rules.end_of(self.state)
-        return End(0, Termination.MAX_MOVES) if self.plies >= self.max_moves else None
+        cut_off = self.game.most_plies is not None and self.played >= self.game.most_plies
+        return End(0, Termination.MAX_MOVES) if cut_off or self.plies >= self.max_moves else None
 
 
 def _start(game: Game, settings: Settings) -> _Running:
