@@ -8,6 +8,7 @@ Squares are numbered row by row from Black's upper left: ``row * 9 + column``, r
 Pieces of drops are P L N S G B R = 0..6 in both.
 """
 
+import re
 from typing import Final
 
 import numpy as np
@@ -66,6 +67,25 @@ def usi(action: int) -> str:
     if DROPPED[action] >= 0:
         return f"{DROPPED_PIECES[DROPPED[action]]}*{target}"
     return f"{_square_name(int(SOURCE[action]))}{target}{'+' if PROMOTES[action] else ''}"
+
+
+def parse_usi(move: str) -> int:
+    """The OpenSpiel action id of a move in USI notation; whether the move is legal is for the rules to say.
+
+    Raises ValueError for anything but a move.
+    """
+    found = re.fullmatch(r"(?:([PLNSGBR])\*|([1-9][a-i]))([1-9][a-i])(\+?)", move)
+    if found is None or (found[1] and found[4]):
+        raise ValueError(f"{move!r} is no move in USI notation, such as 7g7f, 2b3a+ or P*5e")
+    target = _engine_square(found[3])
+    if found[1]:
+        return _BOARD_MOVES + DROPPED_PIECES.index(found[1]) * 81 + target
+    return (_engine_square(found[2]) * 81 + target) * 2 + (found[4] == "+")
+
+
+def _engine_square(name: str) -> int:
+    """OpenSpiel's number of a square: its rows are counted from below."""
+    return (8 - "abcdefghi".index(name[1])) * 9 + 9 - int(name[0])
 
 
 def _square_name(square: int) -> str:
