@@ -76,7 +76,8 @@ class GameResult(_Part):
                     return bool(said[name])
             if "agent_plays_second" in said:
                 return not said["agent_plays_second"]
-        return None
+        # single_opponent marks only the games in which the agent had the second move.
+        return True if self.game_id.startswith("single_") else None
 
 
 class SummaryStats(_Part):
