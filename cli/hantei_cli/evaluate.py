@@ -55,6 +55,15 @@ def add_parser(verbs: "argparse._SubParsersAction[Any]") -> None:
     parser.add_argument(
         "--run-seconds", type=float, metavar="SECONDS", help="stop and keep partial results after this long"
     )
+    parser.add_argument(
+        "--duty-cycle-percent",
+        type=int,
+        metavar="PERCENT",
+        help="share of the time that forward passes may take, next to a training on the same device (default 100)",
+    )
+    parser.add_argument(
+        "--enforce-sla", action="store_true", help="exit with 70 when a service level threshold is exceeded"
+    )
     parser.add_argument("--wandb-project", metavar="NAME", help="log to this W&B project")
     parser.add_argument("--wandb-mode", choices=("online", "offline"), default="online")
     classification = parser.add_argument_group("classification")
@@ -160,6 +169,8 @@ def task_of(options: argparse.Namespace) -> EvaluationTask:
             "seed": options.seed,
             # A laptop's GPU is used when there is one.
             "limits": _given({"run_seconds": options.run_seconds, "gpus": 1, "allow_cpu": True}),
+            "politeness": _given({"duty_cycle_percent": options.duty_cycle_percent}),
+            "sla": {"enforce": options.enforce_sla},
             "output_directory": str(Path(options.output_dir).absolute()) if options.output_dir else None,
             "wandb": {"project": options.wandb_project, "mode": options.wandb_mode} if options.wandb_project else None,
         }

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from hantei_api.result import EvaluationResult, WandbOutcome
 from hantei_api.task import EvaluationTask
+from hantei_evaluator.performance.sla import wandb_values
 from hantei_evaluator.run.children import signal_group
 from hantei_evaluator.run.logtail import redact
 
@@ -51,9 +52,8 @@ def request(task: EvaluationTask, result: EvaluationResult, directory: Path, sec
             values[f"evaluation/{metric.name}_stderr"] = metric.stderr
     if task.training_step is not None:
         values["evaluation/timestep"] = task.training_step
-    for reading in result.sla.readings if result.sla else ():
-        if reading.value is not None:
-            values[f"evaluation/sla/{reading.metric.value}"] = reading.value
+    if result.sla is not None:
+        values |= wandb_values(result.sla)
     return {
         "mode": wandb.mode.value,
         "project": wandb.project,

@@ -122,3 +122,10 @@ def test_a_missing_evaluator_says_how_to_install_it() -> None:
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ended.returncode == 69
     assert "pip install 'hantei[evaluator]'" in ended.stderr
+
+
+def test_politeness_and_service_level_flags_make_a_task() -> None:
+    shogi = ("--checkpoint", "a.pth", "--suite", "shogi")
+    task = parse(*shogi, "--duty-cycle-percent", "50", "--enforce-sla")
+    assert (task.politeness.duty_cycle_percent, task.sla.enforce) == (50, True)
+    assert (parse(*shogi).politeness.duty_cycle_percent, parse(*shogi).sla.enforce) == (100, False)

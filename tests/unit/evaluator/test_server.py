@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from prometheus_client.parser import text_string_to_metric_families
 
 from hantei_api.provenance import SlaMetric
@@ -48,6 +49,7 @@ def test_probes_are_answered_while_the_suite_loads(tmp_path: Path) -> None:
         f"import os, time\ndef build():\n    while not os.path.exists({str(tmp_path / 'go')!r}): time.sleep(0.05)\n"
     )
     np.savez(tmp_path / "data.npz", x=np.zeros((1, 4)), y=np.zeros(1, int))
+    torch.save({}, tmp_path / "checkpoint")
     port = free_port()
     suite = {"classification": {"model": "in/model.py:build", "data": "in/data.npz"}}
     evaluation = Evaluation(tmp_path, {"suite": suite, "inputs": [{"name": "in", "path": str(tmp_path)}]}, port=port)
