@@ -18,22 +18,25 @@ from hantei_api.result import EvaluationResult
 from hantei_api.spec import Politeness
 from hantei_api.task import EvaluationTask
 from hantei_evaluator.performance import ResourceMonitor
+from hantei_evaluator.run.baseline import BaselineCheckpoint, Reference, check, check_comparable, open_baseline
 from hantei_evaluator.run.children import adopt_orphans, kill_descendants
 from hantei_evaluator.run.deadline import Deadline
-from hantei_evaluator.run.device import choose
+from hantei_evaluator.run.device import Device, choose
 from hantei_evaluator.run.errors import EvaluationError
 from hantei_evaluator.run.finish import Finisher
 from hantei_evaluator.run.inputs import gather
 from hantei_evaluator.run.logtail import LogTail, set_up_logging
-from hantei_evaluator.run.pace import pace_of
+from hantei_evaluator.run.pace import Pace, pace_of
 from hantei_evaluator.run.prepare import load_suite, prepare
 from hantei_evaluator.run.publish import write_termination_message
 from hantei_evaluator.run.samples import SampleWriter
+from hantei_evaluator.run.second import evaluate_baseline
 from hantei_evaluator.run.server import serve
 from hantei_evaluator.run.session import Ending, Session
 from hantei_evaluator.run.store import SampleStore
 from hantei_evaluator.run.task import describe, pod_age_seconds, read_task
 from hantei_evaluator.run.values import SampleValues
+from hantei_evaluator.run.verdict import interrupted, judged
 from hantei_evaluator.run.watchdog import SignalPipe, Watchdog
 from hantei_evaluator.suites.protocol import Context, Outcome
 
@@ -78,7 +81,7 @@ def _run(
                 stack.enter_context(serve(session, port))
             ending = _evaluate(session, samples, finisher)
         except BaseException as error:  # noqa: BLE001  # every end has a reason and a message
-            ending = failure(error)
+            ending = interrupted(failure(error), session.evaluated, task)
         session.claim_end()
         kill_descendants()
         return finisher.finish(session.enforce_sla(ending))
@@ -86,23 +89,22 @@ def _run(
 
 def _evaluate(session: Session, samples: SampleWriter, finisher: Finisher) -> Ending:
     task = session.task
+    check(task)
     store = SampleStore(task, samples)
     session.output_held = store.held()
     if not session.output_held:
         finisher.write_interim()
     checkpoint, session.checkpoint_sha256, inputs = gather(task, session.scratch)
+    baseline = open_baseline(task, session.scratch)
     in_child = task.suite.command is not None
     session.device = choose(task.limits, in_child=in_child)
     suite = load_suite(task.suite.name)
     session.resources = ResourceMonitor(session.device.uuid)
     session.resources.start()
-    if in_child:
-        if task.politeness != Politeness():
-            logger.warning("politeness has no effect on the command suite: its program computes by itself")
-    else:
-        session.pace = pace_of(
-            task, session.deadline, session.resources, session.progress, cuda=session.device.kind == "cuda"
-        )
+    if in_child and task.politeness != Politeness():
+        logger.warning("politeness has no effect on the command suite: its program computes by itself")
+    if not in_child:
+        session.pace = _pace(session, session.resources, session.device)
     work = session.scratch / "work"
     work.mkdir()
     context = Context(
@@ -118,6 +120,8 @@ def _evaluate(session: Session, samples: SampleWriter, finisher: Finisher) -> En
     logger.info("Evaluating %s with the %s suite on %s", checkpoint, task.suite.name, session.device.name)
     prepared = prepare(suite, context, store, session.checkpoint_sha256)
     session.stored = store.stored
+    if isinstance(baseline, Reference):
+        check_comparable(prepared.identity, baseline)
     if session.output_held:
         session.output_held = False
         finisher.write_interim()
@@ -126,7 +130,19 @@ def _evaluate(session: Session, samples: SampleWriter, finisher: Finisher) -> En
     outcome = prepared.evaluate()
     if session.pace is not None:
         session.pace.finish()
-    return judge(outcome, session.deadline)
+    ending = judge(outcome, session.deadline)
+    if ending.reason is not Reason.COMPLETED or samples.values is None:
+        return ending
+    session.finish_evaluating(ending)
+    del suite, prepared  # two networks need not share the device's memory
+    if isinstance(baseline, BaselineCheckpoint):
+        pace = _pace(session, session.resources, session.device)
+        baseline = evaluate_baseline(session, context, baseline, pace)
+    return judged(ending, task, samples.values, baseline)
+
+
+def _pace(session: Session, resources: ResourceMonitor, device: Device) -> Pace:
+    return pace_of(session.task, session.deadline, resources, session.progress, cuda=device.kind == "cuda")
 
 
 def judge(outcome: Outcome, deadline: Deadline) -> Ending:

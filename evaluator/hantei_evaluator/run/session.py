@@ -71,6 +71,9 @@ class Session:
         self.log_tail = log_tail
         self.progress = ProgressTracker()
         self.scratch = Path(tempfile.mkdtemp(prefix="hantei-"))
+        if task.output_uri is not None and task.output_directory is None:
+            # Uploaded from there at the end.
+            self.task = task.model_copy(update={"output_directory": str(self.scratch / "output")})
         self.phase = Phase.LOADING
         self.stall_applies = False
         self.device: Device | None = None
@@ -89,6 +92,9 @@ class Session:
         self._ended: float | None = None
         self._claim = threading.Lock()
         self._frozen: list[SlaReading] | None = None
+        self.evaluated: Ending | None = None
+        """How the checkpoint itself came out, while its baseline is still evaluated."""
+        self._evaluated: float | None = None
 
     @property
     def output(self) -> Path | None:
@@ -108,6 +114,12 @@ class Session:
         self.deadline.ready()
         self.progress.start()
         self.phase = Phase.EVALUATING
+
+    def finish_evaluating(self, ending: Ending) -> None:
+        """The checkpoint itself is evaluated: what follows is the baseline's, and not this run's latency."""
+        self._evaluated = time.monotonic()
+        self._frozen = self.readings()
+        self.evaluated = ending
 
     def claim_end(self) -> None:
         """Take the right to end the evaluation; whoever comes second waits for the process to end."""
@@ -209,4 +221,4 @@ class Session:
     def _evaluate_seconds(self) -> float:
         if self._ready is None:
             return 0.0
-        return round((self._ended or time.monotonic()) - self._ready, 6)
+        return round((self._evaluated or self._ended or time.monotonic()) - self._ready, 6)

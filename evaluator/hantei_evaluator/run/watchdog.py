@@ -17,6 +17,7 @@ from hantei_evaluator.run.children import kill_descendants, strike_descendants
 from hantei_evaluator.run.finish import Finisher
 from hantei_evaluator.run.memory import Level
 from hantei_evaluator.run.session import Ending, Phase, Session
+from hantei_evaluator.run.verdict import interrupted
 
 OVERRUN_SECONDS = 3.0
 """A loop that was told to stop has this long to come back; the grace period of 5 s covers it and the flush."""
@@ -118,7 +119,9 @@ class Watchdog(threading.Thread):
 
     def _end(self, ending: Ending) -> None:
         """Publish from another thread, so that this one can cut it short."""
-        self._session.claim_end()
+        session = self._session
+        session.claim_end()
+        ending = interrupted(ending, session.evaluated, session.task)
         threading.Thread(target=self._publish_and_exit, args=(ending,), name="finish", daemon=True).start()
 
     def _publish_and_exit(self, ending: Ending) -> None:

@@ -98,8 +98,9 @@ class Suite(Protocol):
 
         Called after ``load``: digests of data and opponents, versions of rules, settings that change what a sample comes
         out as; not the number of samples. Keys that begin with ``agent.`` say how the checkpoint answers (its model's
-        code, its precision) and may differ between a run and its baseline; all others say what it is asked. Samples of another evaluation with the same identity are handed to
-        ``evaluate`` as ``context.done``. None: samples can't be taken over. A suite without this method means None.
+        code, its precision) and may differ between a run and its baseline; all others say what it is asked. Samples of
+        another evaluation with the same identity are handed to ``evaluate`` as ``context.done``. None: samples can't be
+        taken over. A suite without this method means None.
         """
 
     def evaluate(self, context: Context) -> Outcome:
