@@ -1,7 +1,9 @@
 """The classification suite, in this process."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 from torch import nn
+from typing_extensions import override
 
 from hantei_api.reasons import Reason
 from hantei_api.task import EvaluationTask
@@ -24,28 +27,52 @@ class Recorder:
     """Keeps what is recorded."""
 
     def __init__(self) -> None:
-        self.samples: list[Mapping[str, Any]] = []
+        self.recorded: list[Mapping[str, Any]] = []
         self.last: tuple[int, int | None] = (0, None)
 
     def sample(self, record: Mapping[str, Any]) -> None:
-        self.samples.append(record)
+        self.recorded.append(record)
+
+    def samples(self, records: Iterable[Mapping[str, Any]]) -> None:
+        self.recorded.extend(records)
 
     def progress(self, done: int, total: int | None) -> None:
         self.last = (done, total)
 
 
-class NeverStop:
-    """No deadline."""
+class StopAfter:
+    """A deadline that comes after so many questions."""
+
+    def __init__(self, questions: float = math.inf) -> None:
+        self._left = questions
 
     def remaining_seconds(self) -> float:
         return math.inf
 
     def requested(self) -> bool:
-        return False
+        self._left -= 1
+        return self._left < 0
 
 
-def run(directory: Path, *, inputs: int = 4, **settings: Any) -> tuple[Outcome, Recorder]:
-    """Evaluate a linear model that always says class 0."""
+class CountingPace(AbstractContextManager[None]):
+    """Counts how often it is entered."""
+
+    def __init__(self) -> None:
+        self.entered = 0
+
+    @override
+    def __enter__(self) -> None:
+        self.entered += 1
+
+    @override
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def prepare(
+    directory: Path, *, inputs: int = 4, stop: StopAfter | None = None, **settings: Any
+) -> tuple[ClassificationSuite, Context]:
+    """A linear model that always says class 0, loaded."""
     (directory / "model.py").write_text(MODEL.format(inputs=inputs))
     layer = nn.Linear(inputs, 3)
     nn.init.zeros_(layer.weight)
@@ -59,11 +86,21 @@ def run(directory: Path, *, inputs: int = 4, **settings: Any) -> tuple[Outcome, 
     inputs_directory.mkdir(exist_ok=True)
     if not (inputs_directory / "in").exists():
         (inputs_directory / "in").symlink_to(directory)
-    recorder = Recorder()
-    context = Context(task, checkpoint, inputs_directory, directory, torch.device("cpu"), NeverStop(), recorder)
+    context = Context(
+        *(task, checkpoint, inputs_directory, directory, torch.device("cpu"), stop or StopAfter(), Recorder()),
+        cpus=2,
+        pace=CountingPace(),
+    )
     loaded = ClassificationSuite()
     loaded.load(context)
-    return loaded.evaluate(context), recorder
+    return loaded, context
+
+
+def run(directory: Path, **settings: Any) -> tuple[Outcome, Recorder]:
+    """Evaluate a linear model that always says class 0."""
+    suite, context = prepare(directory, **settings)
+    assert isinstance(context.recorder, Recorder)
+    return suite.evaluate(context), context.recorder
 
 
 def save(directory: Path, x: np.ndarray, y: np.ndarray, **more: Any) -> None:
@@ -80,17 +117,18 @@ def test_metrics_and_samples_are_those_of_the_data(tmp_path: Path) -> None:
     assert outcome.complete
     assert values["accuracy"] == (pytest.approx(0.6), 5)
     assert values["cross_entropy"][0] == pytest.approx(-math.log(confidence) * 0.6 - math.log(1 / (math.e + 2)) * 0.4)
-    assert values["ece"][0] == pytest.approx(abs(0.6 - confidence))
+    assert values["ece"][0] == pytest.approx(abs(0.6 - confidence), abs=1e-6)
     assert values["accuracy/class_0"] == (1.0, 3)
     assert values["accuracy/class_2"] == (0.0, 1)
     assert all(metric.stderr for metric in outcome.metrics if metric.name.startswith("accuracy"))
     assert recorder.last == (5, 5)
-    assert recorder.samples[3] == {
+    assert recorder.recorded[3] == {
         "sampleId": "3",
         "label": 1,
         "predicted": 0,
         "correct": False,
         "confidence": pytest.approx(confidence, abs=1e-6),
+        "values": {"accuracy": 0.0, "cross_entropy": pytest.approx(math.log(math.e + 2), abs=1e-6)},
     }
 
 
@@ -102,7 +140,85 @@ def test_an_image_folder_names_its_classes(tmp_path: Path) -> None:
     outcome, recorder = run(tmp_path, inputs=12, data="in/images")
 
     assert [metric.name for metric in outcome.metrics[3:]] == ["accuracy/cat", "accuracy/dog"]
-    assert [sample["sampleId"] for sample in recorder.samples] == ["cat/1.png", "dog/1.png"]
+    assert [sample["sampleId"] for sample in recorder.recorded] == ["cat/1.png", "dog/1.png"]
+
+
+def test_images_come_out_alike_however_many_threads_read_them(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for number in range(7):
+            pixels = generator.integers(0, 256, (2, 2, 3), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "images" / name / f"{number}.png")
+    suite, context = prepare(tmp_path, inputs=12, data="in/images", batch_size=4)
+
+    outcomes = [suite.evaluate(replace(context, cpus=cpus, recorder=Recorder())) for cpus in (1, 3)]
+
+    assert outcomes[0].metrics == outcomes[1].metrics
+    assert outcomes[0].metrics[0].n == 14
+    assert isinstance(context.pace, CountingPace)
+    assert context.pace.entered == 2 * 4
+
+
+def test_images_of_several_shapes_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "images" / "cat").mkdir(parents=True)
+    for size in (2, 3):
+        Image.new("RGB", (size, 2)).save(tmp_path / "images" / "cat" / f"{size}.png")
+
+    with pytest.raises(EvaluationError, match="several shapes"):
+        run(tmp_path, inputs=12, data="in/images")
+
+
+def test_what_is_done_is_not_classified_again_and_counts(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    save(tmp_path, generator.normal(size=(20, 4)), generator.integers(0, 3, 20))
+    torch.save({"1.weight": torch.randn(3, 4), "1.bias": torch.zeros(3)}, tmp_path / "checkpoint.pt")
+    whole, recorder = run(tmp_path)
+    suite, context = prepare(tmp_path)
+    done = {str(sample["sampleId"]): sample for sample in recorder.recorded if int(sample["sampleId"]) % 3}
+    added = Recorder()
+
+    rest = suite.evaluate(replace(context, done=done, recorder=added))
+
+    assert [sample["sampleId"] for sample in added.recorded] == ["0", "3", "6", "9", "12", "15", "18"]
+    assert rest.complete
+    assert rest.metrics == whole.metrics
+
+
+def test_the_deadline_keeps_what_was_classified(tmp_path: Path) -> None:
+    save(tmp_path, np.zeros((20, 4)), np.zeros(20, int))
+
+    outcome, recorder = run(tmp_path, stop=StopAfter(3))
+
+    assert not outcome.complete
+    assert outcome.metrics[0].n == len(recorder.recorded) == 6
+    assert recorder.last == (6, 20)
+
+
+def test_the_identity_is_the_datas_and_the_codes_and_not_the_batch_sizes(tmp_path: Path) -> None:
+    def identity(**settings: Any) -> Mapping[str, str]:
+        suite, context = prepare(tmp_path, **settings)
+        return suite.identity(context)
+
+    save(tmp_path, np.zeros((5, 4)), np.zeros(5, int))
+    first = identity()
+    assert identity(batch_size=4, max_samples=3) == first
+    save(tmp_path, np.ones((5, 4)), np.zeros(5, int))
+    assert {name for name, value in identity().items() if value != first[name]} == {"data"}
+    (tmp_path / "helper.py").write_text("")
+    assert {name for name, value in identity().items() if value != first[name]} == {"data", "agent.model"}
+
+
+def test_an_image_folders_identity_covers_all_images(tmp_path: Path) -> None:
+    (tmp_path / "images" / "cat").mkdir(parents=True)
+    for number in range(3):
+        Image.new("RGB", (2, 2)).save(tmp_path / "images" / "cat" / f"{number}.png")
+    suite, context = prepare(tmp_path, inputs=12, data="in/images", max_samples=1)
+    before = suite.identity(context)["data"]
+
+    Image.new("RGB", (2, 2), (1, 2, 3)).save(tmp_path / "images" / "cat" / "2.png")
+
+    assert suite.identity(context)["data"] != before
 
 
 def test_only_the_first_samples_when_asked(tmp_path: Path) -> None:

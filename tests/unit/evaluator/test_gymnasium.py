@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,14 @@ class Recorder:
     """Keeps what is recorded."""
 
     def __init__(self) -> None:
-        self.samples: list[Mapping[str, Any]] = []
+        self.recorded: list[Mapping[str, Any]] = []
         self.last: tuple[int, int | None] = (0, None)
 
     def sample(self, record: Mapping[str, Any]) -> None:
-        self.samples.append(record)
+        self.recorded.append(record)
+
+    def samples(self, records: Iterable[Mapping[str, Any]]) -> None:
+        self.recorded.extend(records)
 
     def progress(self, done: int, total: int | None) -> None:
         self.last = (done, total)
@@ -150,7 +153,7 @@ def test_a_policy_that_balances_returns_much_and_one_that_does_not_little(tmp_pa
     assert bad.metrics[0].value < 15
     assert good.complete
     assert recorder.last == (5, 5)
-    assert recorder.samples[0] == {
+    assert recorder.recorded[0] == {
         "sampleId": "episode-00000",
         "return": 200.0,
         "length": 200,
@@ -165,7 +168,7 @@ def test_episodes_do_not_depend_on_how_many_play_beside_them(tmp_path: Path) -> 
 
     results = [run(policy, episodes=12, parallel_environments=width) for width in (1, 5, 12)]
 
-    by_id = [sorted(recorder.samples, key=lambda sample: str(sample["sampleId"])) for _, recorder in results]
+    by_id = [sorted(recorder.recorded, key=lambda sample: str(sample["sampleId"])) for _, recorder in results]
     assert by_id[0] == by_id[1] == by_id[2]
     assert len({sample["length"] for sample in by_id[0]}) > 1
     assert results[0][0].metrics == results[2][0].metrics
@@ -175,17 +178,17 @@ def test_the_success_rate_is_what_the_environment_says(tmp_path: Path) -> None:
     outcome, recorder = run(export(Left(), tmp_path / "policy.pt"), environment="Walk-v0", episodes=40)
 
     values = {metric.name: metric for metric in outcome.metrics}
-    successes = [sample["values"]["success_rate"] for sample in recorder.samples]
+    successes = [sample["values"]["success_rate"] for sample in recorder.recorded]
     assert values["success_rate"].value == pytest.approx(sum(successes) / 40)
     assert 0 < values["success_rate"].value < 1
-    assert values["mean_return"].value == pytest.approx(sum(sample["return"] for sample in recorder.samples) / 40)
+    assert values["mean_return"].value == pytest.approx(sum(sample["return"] for sample in recorder.recorded) / 40)
 
 
 def test_the_mean_return_comes_with_its_t_interval(tmp_path: Path) -> None:
     outcome, recorder = run(export(Left(), tmp_path / "policy.pt"), environment="Walk-v0", episodes=11)
 
     values = {metric.name: metric.value for metric in outcome.metrics}
-    returns = [sample["return"] for sample in recorder.samples]
+    returns = [sample["return"] for sample in recorder.recorded]
     # t with 10 degrees of freedom at 0.975, from the usual tables.
     half_width = 2.2281 * np.std(returns, ddof=1) / math.sqrt(11)
     assert values["mean_return/ci95_low"] == pytest.approx(np.mean(returns) - half_width, abs=1e-4)
@@ -195,12 +198,12 @@ def test_the_mean_return_comes_with_its_t_interval(tmp_path: Path) -> None:
 def test_what_is_done_is_not_played_again_and_counts(tmp_path: Path) -> None:
     policy = export(Left(), tmp_path / "policy.pt")
     whole, recorder = run(policy, environment="Walk-v0", episodes=20, parallel_environments=3)
-    done = {str(sample["sampleId"]): sample for sample in recorder.samples[::2]}
+    done = {str(sample["sampleId"]): sample for sample in recorder.recorded[::2]}
 
     rest, added = run(policy, environment="Walk-v0", episodes=20, parallel_environments=3, done=done)
 
-    assert sorted(str(sample["sampleId"]) for sample in added.samples) == sorted(
-        str(sample["sampleId"]) for sample in recorder.samples[1::2]
+    assert sorted(str(sample["sampleId"]) for sample in added.recorded) == sorted(
+        str(sample["sampleId"]) for sample in recorder.recorded[1::2]
     )
     assert rest.complete
     assert [metric.value for metric in rest.metrics] == pytest.approx([metric.value for metric in whole.metrics])
@@ -211,10 +214,10 @@ def test_all_done_already_needs_no_step(tmp_path: Path) -> None:
     whole, recorder = run(policy, environment="Walk-v0")
 
     rest, added = run(
-        policy, environment="Walk-v0", done={str(sample["sampleId"]): sample for sample in recorder.samples}
+        policy, environment="Walk-v0", done={str(sample["sampleId"]): sample for sample in recorder.recorded}
     )
 
-    assert not added.samples
+    assert not added.recorded
     assert rest.complete
     assert rest.metrics == whole.metrics
 
@@ -225,7 +228,7 @@ def test_the_deadline_keeps_the_episodes_that_ended(tmp_path: Path) -> None:
     outcome, recorder = run(policy, environment="Walk-v0", episodes=1000, stop=StopAfter(10))
 
     assert not outcome.complete
-    assert 0 < outcome.metrics[0].n == len(recorder.samples) < 1000
+    assert 0 < outcome.metrics[0].n == len(recorder.recorded) < 1000
 
 
 def test_a_function_of_the_users_takes_nested_observations(tmp_path: Path) -> None:
@@ -238,7 +241,7 @@ def test_a_function_of_the_users_takes_nested_observations(tmp_path: Path) -> No
         tmp_path / "weights", environment="Walk-v0", arguments={"nested": "true"}, policy="in/policy.py:make"
     )
 
-    assert all(sample["return"] == sample["length"] for sample in recorder.samples)
+    assert all(sample["return"] == sample["length"] for sample in recorder.recorded)
     assert outcome.metrics[1].value == 1.0
 
 

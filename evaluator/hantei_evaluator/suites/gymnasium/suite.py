@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any, ClassVar
 
 import gymnasium
@@ -46,7 +47,7 @@ class GymnasiumSuite:
             self._policy = torchscript_policy(context.checkpoint, context.device, observed, acted)
         else:
             self._policy = user_policy(function, context.checkpoint, context.device, acted)
-        next(play(self._environments, self._policy, iter(range(count)), context.task.seed, context.pace))
+        next(play(self._environments, self._policy, iter(range(count)), context.task.seed, nullcontext()))
 
     def identity(self, context: Context) -> Mapping[str, str]:
         """The environment with its code, arguments and limit of steps, the policy's code, the versions that step and compute."""
@@ -59,9 +60,9 @@ class GymnasiumSuite:
             "environment_code": digest_of(f"{module}:{type(environment.unwrapped).__name__}", context.inputs),
             "arguments": json.dumps(dict(sorted(settings.arguments.items()))),
             "max_episode_steps": str(limit),
-            "policy": digest_of(settings.policy, context.inputs) if settings.policy else "torchscript",
+            "agent.policy": digest_of(settings.policy, context.inputs) if settings.policy else "torchscript",
             "gymnasium": gymnasium.__version__,
-            "torch": torch.__version__,
+            "agent.torch": torch.__version__,
         }
 
     def evaluate(self, context: Context) -> Outcome:
