@@ -94,7 +94,9 @@ def migrate(config: KeiseiConfig, wanted: Wanted) -> Migration:
     name, renamed = _name(config, wanted)
     games.say(
         "agent_id",
-        f"metadata.name: {name}" if evaluation.agent_id and not wanted.name else f"{_NONE}metadata.name is {name}",
+        f"metadata.name: {name}"
+        if evaluation.agent_id and not wanted.name
+        else f"{_NONE}metadata.name is {name}; ratings know a checkpoint by its file's name",
     )
     if evaluation.wandb_log_eval:
         spec["wandb"] = {

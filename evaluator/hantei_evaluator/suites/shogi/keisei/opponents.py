@@ -63,7 +63,7 @@ class Opponents:
         if not isinstance(entry, dict):
             raise EvaluationError(Reason.INVALID_TASK, f"{field} is {entry!r}, which must be a mapping: correct it.")
         opponent = self.opponent(field, entry.get("type", default_type), entry.get("checkpoint_path"))
-        named = {"name": self._free(str(entry.get("name") or default_name)), **opponent}
+        named = {"name": free_name(str(entry.get("name") or default_name), self._names), **opponent}
         rating = entry.get("initial_rating", _metadata(entry).get("initial_rating"))
         return named if rating is None else named | {"rating": rating}
 
@@ -74,14 +74,16 @@ class Opponents:
         name = self._directories.setdefault(directory or file, f"opponents-{len(self._directories) + 1}")
         return f"{name}/{file}" if directory else name
 
-    def _free(self, name: str) -> str:
-        plain = re.sub(r"[^A-Za-z0-9._-]", "-", name).lstrip("._-")[:_NAME_LENGTH] or "opponent"
-        free, number = plain, 1
-        while free in self._names:
-            number += 1
-            free = f"{plain[: _NAME_LENGTH - 6]}-{number}"
-        self._names.add(free)
-        return free
+
+def free_name(name: str, taken: set[str]) -> str:
+    """A name that results can carry (letters, digits, dot, underscore, hyphen), like ``name`` and not ``taken``; it is taken then."""
+    plain = re.sub(r"[^A-Za-z0-9._-]", "-", name).lstrip("._-")[:_NAME_LENGTH] or "unnamed"
+    free, number = plain, 1
+    while free in taken:
+        number += 1
+        free = f"{plain[: _NAME_LENGTH - 6]}-{number}"
+    taken.add(free)
+    return free
 
 
 def inside_volume(field: str, path: str) -> str:

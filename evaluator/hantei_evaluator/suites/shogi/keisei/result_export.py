@@ -16,8 +16,10 @@ from hantei_evaluator.run.publish import RESULT_FILE
 from hantei_evaluator.run.resume import read_lines
 from hantei_evaluator.run.samples import SAMPLES_FILE
 from hantei_evaluator.suites.shogi.keisei.elo_registry import EloRegistry
+from hantei_evaluator.suites.shogi.keisei.opponents import MOVE_RULES
 from hantei_evaluator.suites.shogi.keisei.result_file import (
     AGENT_WON,
+    KEPT_IN_METADATA,
     OPPONENT_WON,
     AgentInfo,
     Context,
@@ -27,7 +29,10 @@ from hantei_evaluator.suites.shogi.keisei.result_file import (
     SummaryStats,
 )
 
-_WINNERS = {"win": AGENT_WON, "loss": OPPONENT_WON, "draw": None}
+ONLY_OPPONENT = "opponent"
+"""Where a sample doesn't name it."""
+_WINNERS = {"win": AGENT_WON, "pass": AGENT_WON, "loss": OPPONENT_WON, "fail": OPPONENT_WON, "draw": None}
+"""By the sample's outcome; a benchmark's position that is passed is a game won, as in Keisei."""
 
 
 def keisei_result(directory: Path, ratings: EloRegistry | None = None) -> KeiseiResult:
@@ -89,15 +94,16 @@ def _opponent(sample: Mapping[str, Any]) -> str | None:
     if players and AGENT_NAME not in players:
         return None
     others = [name for name in players if name != AGENT_NAME]
-    return str(sample.get("opponent") or (others[0] if others else "opponent"))
+    return str(sample.get("opponent") or (others[0] if others else ONLY_OPPONENT))
 
 
 def _game(sample: Mapping[str, Any], agent: AgentInfo, seconds: float) -> GameResult:
     black = sample["colour"] == "black" if "colour" in sample else sample.get("black") == AGENT_NAME
+    opponent = _opponent(sample) or ONLY_OPPONENT
     metadata = {
         "agent_color": "Sente" if black else "Gote",
         "termination_reason": sample.get("termination"),
-        **{name: sample[name] for name in ("pair", "opening", "moves", "error") if name in sample},
+        **{name: sample[name] for name in (*KEPT_IN_METADATA, "error") if name in sample},
     }
     return GameResult(
         game_id=sample["sampleId"],
@@ -106,8 +112,8 @@ def _game(sample: Mapping[str, Any], agent: AgentInfo, seconds: float) -> GameRe
         duration_seconds=seconds,
         agent_info=agent,
         opponent_info=OpponentInfo(
-            name=_opponent(sample) or "opponent",
-            type=str(sample.get("opponentType", "unknown")),
+            name=opponent,
+            type=opponent if opponent in MOVE_RULES else "unknown",
             metadata={"agent_plays_second": not black},
         ),
         metadata=metadata,
@@ -157,6 +163,8 @@ def _analytics(games: Sequence[GameResult], between_opponents: int) -> dict[str,
             "max_game_length": max(lengths),
             "median_game_length": statistics.median(lengths),
         }
+    if cases := [game for game in played if "passed" in game.metadata]:
+        found |= _benchmark(cases)
     opponents = list(dict.fromkeys(game.opponent_info.name for game in played))
     if len(opponents) > 1 or between_opponents:
         found["tournament_specific_analytics"] = {
@@ -166,6 +174,15 @@ def _analytics(games: Sequence[GameResult], between_opponents: int) -> dict[str,
             "games_between_opponents": between_opponents,
         }
     return found
+
+
+def _benchmark(games: Sequence[GameResult]) -> dict[str, Any]:
+    results = {}
+    for name in dict.fromkeys(str(game.metadata.get("case")) for game in games):
+        passed = [bool(game.metadata["passed"]) for game in games if str(game.metadata.get("case")) == name]
+        results[name] = {"played": len(passed), "wins_or_passes": sum(passed), "pass_rate": sum(passed) / len(passed)}
+    overall = sum(bool(game.metadata["passed"]) for game in games) / len(games)
+    return {"per_benchmark_case_results": results, "overall_benchmark_pass_rate": overall}
 
 
 def _standing(games: Sequence[GameResult]) -> dict[str, Any]:

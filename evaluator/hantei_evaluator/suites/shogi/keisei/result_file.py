@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -11,6 +11,8 @@ from hantei_evaluator.run.errors import EvaluationError
 from hantei_evaluator.suites.shogi.keisei.shared_file import read_json_object
 
 AGENT_WON, OPPONENT_WON = 0, 1
+KEPT_IN_METADATA: Final = ("pair", "case", "passed", "sfen", "opening", "moves")
+"""Fields of a sample that Keisei has no place for; Keisei carries a game's metadata along."""
 
 
 class _Part(BaseModel):
@@ -183,7 +185,7 @@ def _sample(game: GameResult) -> dict[str, Any]:
         return sample | {"error": error}
     outcome = {AGENT_WON: "win", OPPONENT_WON: "loss"}.get(-1 if game.winner is None else game.winner, "draw")
     score = {"win": 1.0, "draw": 0.5, "loss": 0.0}[outcome]
-    kept = {name: game.metadata[name] for name in ("pair", "opening", "moves") if name in game.metadata}
+    kept = {name: game.metadata[name] for name in KEPT_IN_METADATA if name in game.metadata}
     return (
         sample
         | {

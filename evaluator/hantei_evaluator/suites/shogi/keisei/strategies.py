@@ -12,7 +12,7 @@ from typing import Any, Final
 from hantei_api.reasons import Reason
 from hantei_evaluator.run.errors import EvaluationError
 from hantei_evaluator.suites.shogi.keisei.config import SECTION, EvaluationConfig
-from hantei_evaluator.suites.shogi.keisei.opponents import CHECKPOINT_TYPES, MOVE_RULES, Opponents
+from hantei_evaluator.suites.shogi.keisei.opponents import CHECKPOINT_TYPES, MOVE_RULES, Opponents, free_name
 
 PARAMETERS: Final = "strategy_params"
 NOT_READ: Final = "nothing reads it"
@@ -167,7 +167,13 @@ def _ladder(_config: EvaluationConfig, params: Mapping[str, Any], opponents: Opp
 def _benchmark(_config: EvaluationConfig, params: Mapping[str, Any], opponents: Opponents) -> Arrangement:
     entries = _list(params, "suite_config")
     games = _count(params, "num_games_per_benchmark_case", 1)
-    positions = [entry for entry in entries if isinstance(entry, dict) and _position(entry)]
+    for number, entry in enumerate(entries):
+        if not isinstance(entry, dict):
+            raise EvaluationError(
+                Reason.INVALID_TASK,
+                f"{PARAMETERS}.suite_config[{number}] is {entry!r}, which must be a mapping: correct it.",
+            )
+    positions = [entry for entry in entries if _position(entry)]
     if not entries:
         found = Arrangement({"strategy": "benchmark", "benchmark": {"gamesPerCase": games}})
         found.names_its_opponents(
@@ -183,14 +189,21 @@ def _benchmark(_config: EvaluationConfig, params: Mapping[str, Any], opponents: 
         found.say("strategy", "suite.shogi.strategy: custom (the cases are opponents, not positions)")
         found.names_its_opponents("suite_config", f"suite.shogi.opponents and sequence: {_names(players)}")
     else:
+        taken: set[str] = set()
         cases = [
-            {"name": str(entry.get("name") or f"benchmark_case_{number}"), "sfen": _position(entry) or START_POSITION}
+            {
+                "name": free_name(str(entry.get("name") or f"benchmark_case_{number}"), taken),
+                "sfen": _position(entry) or START_POSITION,
+            }
             for number, entry in enumerate(entries)
         ]
         first = positions[0]
         opponent = opponents.opponent(
             f"{PARAMETERS}.suite_config", first.get("type", "ppo"), first.get("checkpoint_path")
         )
+        if opponent["type"] == "checkpoint":
+            # Two networks play the same game from a position, and the suite refuses to play it twice.
+            games = 1
         found = Arrangement(
             {"strategy": "benchmark", "opponent": opponent, "benchmark": {"gamesPerCase": games}}, cases=cases
         )

@@ -175,6 +175,22 @@ def test_a_benchmark_with_positions_has_them_as_cases() -> None:
     assert any("cases.jsonl" in remark for remark in migration.remarks)
 
 
+def test_a_benchmark_against_a_network_plays_each_position_once_because_the_game_would_be_the_same() -> None:
+    cases = [
+        {
+            "name": "end game",
+            "checkpoint_path": "m/a.pth",
+            "metadata": {"initial_fen": "4k4/9/4P4/9/9/9/9/9/4K4 b G 1"},
+        },
+        {"name": "end/game", "type": "random"},
+    ]
+    params = {"suite_config": cases, "num_games_per_benchmark_case": 5}
+    migration = migrated(strategy="benchmark", strategy_params=params)
+    assert shogi_of(migration)["benchmark"]["gamesPerCase"] == 1
+    assert [case["name"] for case in migration.cases] == ["end-game", "end-game-2"]
+    assert here(migration, "strategy_params.num_games_per_benchmark_case") == "suite.shogi.benchmark.gamesPerCase: 1"
+
+
 def test_a_benchmark_of_opponents_becomes_a_sequence_against_them() -> None:
     cases = [{"name": "easy", "type": "random"}, {"name": "hard", "type": "ppo", "checkpoint_path": "a.pth"}]
     migration = migrated(
@@ -199,7 +215,7 @@ def test_names_that_results_can_not_carry_are_changed_and_stay_distinct() -> Non
         "step-1",
         "step-1-2",
         "agent-2",
-        "opponent",
+        "unnamed",
         "tournament_opponent_4",
     ]
 
@@ -290,6 +306,7 @@ def test_fields_that_nobody_knows_are_reported() -> None:
             {"strategy": "custom", "strategy_params": {"evaluation_mode": "custom_sequence", "custom_sequence": [3]}},
             r"custom_sequence\[0\] is 3",
         ),
+        ({"strategy": "benchmark", "strategy_params": {"suite_config": ["x"]}}, r"suite_config\[0\] is 'x'"),
         ({"strategy_params": {"play_as_both_colors": "yes"}}, "play_as_both_colors is 'yes'"),
         ({"strategy_params": {"opponent_path": "../x.pth"}}, r"'\.\./x\.pth', which must be a path inside the volume"),
         ({"num_games": 200_000}, "numGames would be 200000: .* less than or equal to 100000"),

@@ -121,6 +121,30 @@ def test_of_a_round_robin_only_the_agents_games_are_keiseis(tmp_path: Path) -> N
     }
 
 
+def test_a_benchmarks_positions_are_passed_or_failed(tmp_path: Path) -> None:
+    def case(number: int, outcome: str, *, passed: bool) -> dict[str, Any]:
+        return {
+            "sampleId": f"case/{number}",
+            "black": "agent",
+            "white": "random",
+            "case": f"mate-{number % 2}",
+            "passed": passed,
+            "outcome": outcome,
+            "termination": None,
+            "plies": 1,
+        }
+
+    samples = [case(0, "pass", passed=True), case(1, "fail", passed=False), case(2, "draw", passed=False)]
+    result = keisei_result(output(tmp_path, samples))
+    assert [game.winner for game in result.games] == [0, 1, None]
+    assert {game.opponent_info.type for game in result.games} == {"random"}
+    assert result.analytics_data["per_benchmark_case_results"] == {
+        "mate-0": {"played": 2, "wins_or_passes": 1, "pass_rate": 0.5},
+        "mate-1": {"played": 1, "wins_or_passes": 0, "pass_rate": 0.0},
+    }
+    assert result.analytics_data["overall_benchmark_pass_rate"] == pytest.approx(1 / 3)
+
+
 def test_an_error_is_an_error_and_no_draw(tmp_path: Path) -> None:
     failed = {"sampleId": "pair-0002-black", "colour": "black", "error": "the engine ended"}
     result = keisei_result(output(tmp_path, [*FOUR, failed]))
