@@ -1,0 +1,1 @@
+"""How the shipped openings and benchmark cases were made, so that anybody can make them again."""
