@@ -185,6 +185,14 @@ def test_what_is_done_is_not_classified_again_and_counts(tmp_path: Path) -> None
     assert rest.metrics == whole.metrics
 
 
+@pytest.mark.parametrize(("asked", "used"), [("auto", "fp32"), ("fp32", "fp32"), ("bf16", "bf16")])
+def test_the_precision_is_told(tmp_path: Path, asked: str, used: str) -> None:
+    save(tmp_path, np.zeros((5, 4)), np.zeros(5, int))
+    suite, context = prepare(tmp_path, precision=asked)
+
+    assert suite.evaluate(context).precision == suite.identity(context)["agent.precision"] == used
+
+
 def test_the_deadline_keeps_what_was_classified(tmp_path: Path) -> None:
     save(tmp_path, np.zeros((20, 4)), np.zeros(20, int))
 
@@ -227,6 +235,23 @@ def test_only_the_first_samples_when_asked(tmp_path: Path) -> None:
     outcome, _ = run(tmp_path, max_samples=3, batch_size=256)
 
     assert outcome.metrics[0].n == 3
+
+
+@pytest.mark.gpu
+def test_a_gpu_answers_what_the_cpu_does(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    save(tmp_path, generator.normal(size=(2000, 4)), generator.integers(0, 3, 2000))
+    torch.save({"1.weight": torch.randn(3, 4), "1.bias": torch.zeros(3)}, tmp_path / "checkpoint.pt")
+    on_cpu, _ = run(tmp_path, batch_size=64)
+    _, context = prepare(tmp_path, batch_size=64, precision="fp32")
+    suite, context = ClassificationSuite(), replace(context, device=torch.device("cuda"))
+
+    suite.load(context)
+
+    on_gpu = suite.evaluate(context)
+    assert [metric.value for metric in on_gpu.metrics] == pytest.approx(
+        [metric.value for metric in on_cpu.metrics], abs=2e-3
+    )
 
 
 @pytest.mark.parametrize(

@@ -38,10 +38,9 @@ class Scored:
 
 
 def score(logits: Tensor, labels: NDArray[np.int64], rows: Rows) -> Scored:
-    """Prediction, its confidence and the cross entropy of logits [n, classes], all [n]; what is computed after them on
-    the device does not delay these.
+    """Prediction, its confidence and the cross entropy of logits [n, classes], all [n].
 
-    Raises InvalidTask for a label that the model has no output for.
+    On a GPU they are on their way back when this returns; what is launched later does not delay them. Raises InvalidTask for a label that the model has no output for.
     """
     outputs = logits.shape[1]
     _check_labels(labels, outputs)
@@ -53,7 +52,7 @@ def score(logits: Tensor, labels: NDArray[np.int64], rows: Rows) -> Scored:
     predicted, confidence, entropy, finite = (each.to("cpu", non_blocking=True) for each in found)
     ready = None
     if logits.is_cuda:
-        ready = torch.cuda.Event()
+        ready = torch.cuda.Event()  # type: ignore[no-untyped-call]
         ready.record()
     return Scored(rows, outputs, predicted, confidence, entropy, finite, ready)
 

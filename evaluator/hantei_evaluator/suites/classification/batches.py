@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from hantei_evaluator.suites.classification.data import ArraySamples, Rows, Samples
+from hantei_evaluator.suites.classification.data import ArraySamples, ImageSamples, Rows, Samples
 
 BATCHES_AHEAD = 2
 """Batches that are read while one computes: enough to hide the reading, and memory for no more."""
@@ -51,7 +51,7 @@ def _split(rows: Rows, parts: int) -> list[Rows]:
     return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
-def _joined(samples: Samples, entry: tuple[Rows, list[Future[Tensor]]], mover: "_Mover") -> Batch:
+def _joined(samples: ImageSamples, entry: tuple[Rows, list[Future[Tensor]]], mover: "_Mover") -> Batch:
     rows, parts = entry
     return Batch(rows, mover.to_device(samples.join([part.result() for part in parts])))
 
@@ -61,7 +61,7 @@ class _Mover:
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
 
     def to_device(self, inputs: Tensor) -> Tensor:
         """The batch, for the current stream to use."""

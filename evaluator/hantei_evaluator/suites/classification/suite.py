@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from hantei_api.base import Precision
 from hantei_api.reasons import Reason
 from hantei_api.suites import ClassificationSuite as Settings
 from hantei_evaluator.run.entrypoint import digest_of, load_function
 from hantei_evaluator.run.errors import EvaluationError
+from hantei_evaluator.run.precision import CHECK_SAMPLES, autocast, choose
 from hantei_evaluator.run.weights import load_state_dict
 from hantei_evaluator.suites.classification.answers import Answers, Scored, score
 from hantei_evaluator.suites.classification.batches import batches
@@ -30,6 +32,7 @@ class ClassificationSuite:
     def __init__(self) -> None:
         self._model: nn.Module | None = None
         self._samples: Samples | None = None
+        self._precision = Precision.FP32
 
     def load(self, context: Context) -> None:
         """Build the model, fit the checkpoint into it and open the data."""
@@ -45,6 +48,8 @@ class ClassificationSuite:
         model = checked_model(load_function(FIELD, settings.model, context.inputs)(), settings.model)
         fit(model, load_state_dict(context.checkpoint))
         self._model = model.to(context.device).eval()
+        first = range(min(CHECK_SAMPLES, len(self._samples.labels)))
+        self._precision = choose(settings.precision, context.device, lambda: self._outputs(context, first)).precision
 
     def identity(self, context: Context) -> Mapping[str, str]:
         """The data's bytes, the code of the model and of the preprocessing, and how it computes."""
@@ -54,7 +59,7 @@ class ClassificationSuite:
             "data": samples.digest(context.cpus),
             "agent.model": digest_of(settings.model, context.inputs),
             "agent.preprocess": digest_of(settings.preprocess, context.inputs) if settings.preprocess else "default",
-            "agent.precision": settings.precision.value,
+            "agent.precision": self._precision.value,
             "agent.torch": torch.__version__,
         }
 
@@ -73,7 +78,7 @@ class ClassificationSuite:
         for batch in batches(samples, answers.missing(settings.batch_size), context.device, context.cpus):
             if context.stop.requested():
                 break
-            with context.pace:
+            with context.pace, autocast(self._precision, context.device):
                 logits = forward(model, batch.inputs.to(dtype))
             scored = score(logits, samples.labels, batch.rows)
             if waiting is not None:
@@ -90,7 +95,16 @@ class ClassificationSuite:
             bins=settings.calibration_bins,
             seed=context.task.seed,
         )
-        return Outcome(metrics=metrics, complete=answers.complete, versions={"torch": torch.__version__})
+        return Outcome(
+            metrics=metrics,
+            complete=answers.complete,
+            versions={"torch": torch.__version__},
+            precision=self._precision.value,
+        )
+
+    def _outputs(self, context: Context, rows: range) -> Tensor:
+        model, samples = self._loaded()
+        return forward(model, samples.batch(rows).to(context.device, number_type(model)))
 
     def _loaded(self) -> tuple[nn.Module, Samples]:
         if self._model is None or self._samples is None:
