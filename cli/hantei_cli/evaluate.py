@@ -10,9 +10,9 @@ from pydantic import ValidationError
 
 from hantei_api.base import Precision
 from hantei_api.names import EVALUATOR_PORT
-from hantei_api.shogi import ActionPerspective, OpponentType, ShogiStrategy
 from hantei_api.suites import SUITES
 from hantei_api.task import EvaluationTask
+from hantei_cli import shogi_flags
 from hantei_cli.evaluator import load
 
 _MODULE = "hantei_evaluator.run.evaluate"
@@ -92,14 +92,7 @@ def add_parser(verbs: "argparse._SubParsersAction[Any]") -> None:
     gymnasium.add_argument("--episodes", type=int, metavar="N")
     gymnasium.add_argument("--parallel-environments", type=int, metavar="N")
     gymnasium.add_argument("--max-episode-steps", type=int, metavar="STEPS")
-    shogi = parser.add_argument_group("shogi")
-    shogi.add_argument("--strategy", choices=[each.value for each in ShogiStrategy])
-    shogi.add_argument("--opponent-type", choices=[each.value for each in OpponentType])
-    shogi.add_argument("--opponent-checkpoint", metavar="FILE")
-    shogi.add_argument("--num-games", type=int, metavar="N")
-    shogi.add_argument("--max-moves", type=int, metavar="PLIES")
-    shogi.add_argument("--opening-plies", type=int, metavar="PLIES")
-    shogi.add_argument("--action-perspective", choices=[each.value for each in ActionPerspective])
+    shogi_flags.add_flags(parser)
     plugin = parser.add_argument_group("a plug-in")
     plugin.add_argument("--setting", action="append", metavar="NAME=VALUE", help="VALUE is JSON, or else text")
     parser.set_defaults(run=_run, parser=parser)
@@ -172,6 +165,7 @@ def task_of(options: argparse.Namespace) -> EvaluationTask:
             "politeness": _given({"duty_cycle_percent": options.duty_cycle_percent}),
             "sla": {"enforce": options.enforce_sla},
             "output_directory": str(Path(options.output_dir).absolute()) if options.output_dir else None,
+            "output_root": str(Path(options.elo_registry).absolute().parent) if options.elo_registry else None,
             "wandb": {"project": options.wandb_project, "mode": options.wandb_mode} if options.wandb_project else None,
         }
     )
@@ -186,7 +180,7 @@ def _suite_of(options: argparse.Namespace, inputs: _Inputs) -> dict[str, Any]:
         case "gymnasium":
             return _gymnasium(options, inputs)
         case "shogi":
-            return _shogi(options, inputs)
+            return shogi_flags.suite_of(options, inputs)
         case name:
             return {"name": name, "settings": _settings("--setting", options.setting)}
 
@@ -222,22 +216,6 @@ def _gymnasium(options: argparse.Namespace, inputs: _Inputs) -> dict[str, Any]:
         "episodes": options.episodes,
         "parallel_environments": options.parallel_environments,
         "max_episode_steps": options.max_episode_steps,
-    }
-
-
-def _shogi(options: argparse.Namespace, inputs: _Inputs) -> dict[str, Any]:
-    checkpoint = options.opponent_checkpoint
-    opponent = {
-        "type": options.opponent_type,
-        "checkpoint": inputs.below("opponent", checkpoint) if checkpoint else None,
-    }
-    return {
-        "strategy": options.strategy,
-        "opponent": _given(opponent),
-        "num_games": options.num_games,
-        "max_moves": options.max_moves,
-        "opening_plies": options.opening_plies,
-        "action_perspective": options.action_perspective,
     }
 
 

@@ -22,8 +22,8 @@ def registry_path(task: EvaluationTask, spec: ShogiSuite) -> Path | None:
     if task.output_root is None:
         raise EvaluationError(
             Reason.INVALID_TASK,
-            f"suite.shogi.eloRegistry ({spec.elo_registry}) is a file in output's directory, but the run has no output: "
-            "name output.pvc, or drop eloRegistry.",
+            f"suite.shogi.eloRegistry ({spec.elo_registry}) is a file in output's directory, but the run has no output on a "
+            "volume: name output.pvc, or drop eloRegistry.",
         )
     return Path(task.output_root) / spec.elo_registry
 
