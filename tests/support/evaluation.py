@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,13 @@ class Evaluation:
     """One started evaluation."""
 
     def __init__(
-        self, directory: Path, task: dict[str, Any], environment: dict[str, str] | None = None, *, port: int = 0
+        self,
+        directory: Path,
+        task: dict[str, Any],
+        environment: dict[str, str] | None = None,
+        *,
+        port: int = 0,
+        hantei: Sequence[str] = (sys.executable, "-m", "hantei_cli.main"),
     ) -> None:
         self.directory = directory
         self.scratch = directory / "scratch"
@@ -43,7 +50,7 @@ class Evaluation:
             json.dumps({"checkpoint": {"path": str(checkpoint)}, "outputDirectory": str(self.output)} | task)
         )
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "hantei_cli.main", "evaluate", "--task", str(file), "--port", str(port)],
+            [*hantei, "evaluate", "--task", str(file), "--port", str(port)],
             env={
                 **os.environ,
                 "HANTEI_TERMINATION_LOG": str(self._message),
