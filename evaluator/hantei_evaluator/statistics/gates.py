@@ -2,14 +2,14 @@
 
 With d the value less the baseline's (turned round where low is good) and its interval [low, high]:
 
-    limit            Pass              Regressed      neither
-    maxDrop          low >= -maxDrop   high < 0       Underpowered when so few samples could not show a drop of maxDrop,
-                                                      else NotSignificant
-    only a baseline  low >= 0          high < 0       NotSignificant
-    minimum          low >= minimum    high < minimum as for maxDrop, when it says how close is close; else NotSignificant
+    limit            Pass              Regressed       neither
+    maxDrop          low >= -maxDrop   high < 0        Underpowered when so few samples could not show a drop of maxDrop,
+                                                       else NotSignificant
+    only a baseline  low >= 0          high < 0        NotSignificant
+    minimum          low >= minimum    high < minimum  as for maxDrop where there is one, else NotSignificant
 
-Pass comes first: a drop that is certain and certainly within maxDrop passes. With a baseline and a minimum the worse
-verdict stands.
+Pass comes first: a drop that is certain and certainly within maxDrop passes. With a baseline and a minimum the worse verdict
+stands. A maxDrop of 0 names no drop that matters, so that nothing is too weak to show it.
 """
 
 import math
@@ -93,80 +93,73 @@ def _against_baseline(
     metric: str, difference: Difference, limit: float | None, power: float, baseline: str | None, *, turned: bool
 ) -> tuple[Verdict, str]:
     drop = "rise" if turned else "drop"
-    start = (
-        f"{metric} {_number(difference.value)} against {_number(difference.baseline_value)}"
-        f"{f' of {baseline}' if baseline else ''}, a difference of {difference.difference:+.3g}{_interval(difference)}"
-    )
-    detectable = difference.minimum_detectable(power)
     allowed = limit or 0.0
-    if difference.low is None or difference.high is None:
-        verdict = Verdict.NOT_SIGNIFICANT if limit is None else Verdict.UNDERPOWERED
-    else:
-        low, high = _turn(difference.low, difference.high, turned=turned)
-        if low >= -allowed:
-            verdict = Verdict.PASS
-        elif high < 0:
-            verdict = Verdict.REGRESSED
-        else:
-            verdict = Verdict.UNDERPOWERED if limit is not None and detectable > limit else Verdict.NOT_SIGNIFICANT
+    low, high = _turned(difference.low, difference.high, 0.0, turned=turned)
+    detectable = difference.minimum_detectable(power)
+    verdict = _verdict(low, high, detectable, tolerated=allowed, relevant=allowed)
     more = f"a {drop} of more than {_number(allowed)}" if allowed else f"a {drop}"
     match verdict:
         case Verdict.PASS:
             end = f"{more} is excluded"
         case Verdict.REGRESSED:
-            end = f"a {drop} is certain" + (
-                f" and one of more than {_number(allowed)} is not excluded" if allowed else ""
-            )
+            end = f"a {drop} is certain"
+            if allowed:
+                end += f" and one of more than {_number(allowed)} is not excluded"
         case Verdict.UNDERPOWERED:
             end = _underpowered(difference, detectable, allowed, power, drop)
         case _:
             end = f"{more} is not excluded, and no {drop} is certain"
-    return verdict, f"{start}; {end}"
+    against = f"{_number(difference.baseline_value)}{f' of {baseline}' if baseline else ''}"
+    return verdict, (
+        f"{metric} {_number(difference.value)} against {against}, a difference of {difference.difference:+.3g}"
+        f"{_interval(difference)}; {end}"
+    )
 
 
 def _against_minimum(
-    metric: str, value: Estimate, minimum: float, margin: float | None, power: float, *, turned: bool
+    metric: str, value: Estimate, minimum: float, limit: float | None, power: float, *, turned: bool
 ) -> tuple[Verdict, str]:
-    limit = "maximum" if turned else "minimum"
+    relevant = limit or 0.0
+    low, high = _turned(value.low, value.high, minimum, turned=turned)
     detectable = value.minimum_detectable(power)
-    if value.low is None or value.high is None:
-        verdict = Verdict.UNDERPOWERED
-    else:
-        low, high = _turn(value.low - minimum, value.high - minimum, turned=turned)
-        if low >= 0:
-            verdict = Verdict.PASS
-        elif high < 0:
-            verdict = Verdict.REGRESSED
-        else:
-            verdict = Verdict.UNDERPOWERED if margin is not None and detectable > margin else Verdict.NOT_SIGNIFICANT
+    verdict = _verdict(low, high, detectable, tolerated=0.0, relevant=relevant)
     match verdict:
         case Verdict.PASS:
             end = "is certainly kept"
         case Verdict.REGRESSED:
             end = "is certainly missed"
         case Verdict.UNDERPOWERED:
-            end = f"is within the interval; {_underpowered(value, detectable, margin, power, 'distance')}"
+            end = f"may be kept or missed; {_underpowered(value, detectable, relevant, power, 'distance')}"
         case _:
-            end = "is within the interval"
+            end = "may be kept or missed"
             if samples := value.samples_for(abs(value.value - minimum), power):
                 end += f"; about {samples} {value.unit.value} would tell if the value stays"
-    return verdict, f"{metric} {_number(value.value)}{_interval(value)}; the {limit} of {_number(minimum)} {end}"
+    name = "maximum" if turned else "minimum"
+    return verdict, f"{metric} {_number(value.value)}{_interval(value)}; the {name} of {_number(minimum)} {end}"
 
 
-def _underpowered(
-    source: Estimate | Difference, detectable: float, wanted: float | None, power: float, what: str
-) -> str:
+def _verdict(low: float | None, high: float | None, detectable: float, *, tolerated: float, relevant: float) -> Verdict:
+    """From the interval of what must not be negative; None where a single sample has no interval."""
+    if low is not None and low >= -tolerated:
+        return Verdict.PASS
+    if high is not None and high < 0:
+        return Verdict.REGRESSED
+    return Verdict.UNDERPOWERED if detectable > relevant > 0 else Verdict.NOT_SIGNIFICANT
+
+
+def _underpowered(source: Estimate | Difference, detectable: float, wanted: float, power: float, what: str) -> str:
     if not math.isfinite(detectable):
         return "one alone shows no spread: evaluate more"
-    seen = f"so few show only a {what} of {detectable:.3g} or more with {100 * power:g} % power"
-    if not wanted:
-        return f"{seen}, and no number of them excludes every {what}: allow a maxDrop above 0"
     needed = source.samples_for(wanted, power)
-    return f"{seen}: raise their number to about {needed}, which show one of {_number(wanted)}, or raise maxDrop"
+    cure = "" if needed is None else f"raise their number to about {needed}, which show one of {_number(wanted)}, or "
+    return f"so few show only a {what} of {detectable:.3g} or more with {100 * power:g} % power: {cure}raise maxDrop"
 
 
-def _turn(low: float, high: float, *, turned: bool) -> tuple[float, float]:
-    return (-high, -low) if turned else (low, high)
+def _turned(low: float | None, high: float | None, zero: float, *, turned: bool) -> tuple[float | None, float | None]:
+    """The interval less ``zero``, mirrored where low is good."""
+    if low is None or high is None:
+        return None, None
+    return (zero - high, zero - low) if turned else (low - zero, high - zero)
 
 
 def _interval(source: Estimate | Difference) -> str:

@@ -15,6 +15,8 @@ from hantei_evaluator.statistics.quantiles import normal_quantile, student_two_s
 BALANCED: Final = 0.5
 """Standard deviation of a score that is 0 or 1 with equal chance: the widest that there is."""
 
+_LARGE: Final = 100_000
+
 
 def detectable(stderr: float, confidence: float = 0.95, power: float = 0.8) -> float:
     """The smallest effect that an estimate with this standard error shows with this power, in the estimate's unit."""
@@ -35,8 +37,8 @@ def samples_for_mean(deviation: float, effect: float, confidence: float = 0.95, 
     """Samples after which a shift of a mean, or a mean paired difference, by ``effect`` shows."""
     _check_effect(effect)
     n = max(2, math.ceil((detectable(deviation, confidence, power) / effect) ** 2))
-    # The t quantile needs a few more than the normal one; each more makes it smaller.
-    while detectable_mean(deviation, n, confidence, power) > effect:
+    # Student's quantile asks for a few more than the normal one, up to where the two are one.
+    while n < _LARGE and detectable_mean(deviation, n, confidence, power) > effect:
         n += 1
     return n
 

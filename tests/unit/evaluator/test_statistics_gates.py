@@ -135,14 +135,14 @@ def test_a_single_sample_is_underpowered() -> None:
     assert found.verdict is Verdict.UNDERPOWERED
     assert found.comparison.minimum_detectable is None
     assert "no interval, 1 sample" in found.message
-    assert decide("return", estimate({"a": 0.3}), gate=Gate(minimum=0.1)).verdict is Verdict.UNDERPOWERED
+    assert decide("return", estimate({"a": 0.3}), gate=Gate(minimum=0.1)).verdict is Verdict.NOT_SIGNIFICANT
     assert decide("return", estimate({"a": 0.3}), lonely).verdict is Verdict.NOT_SIGNIFICANT
 
 
-def test_no_drop_at_all_is_more_than_samples_can_show() -> None:
-    found = decide("return", ANY, difference(-0.01, 0.03), Gate(max_drop=0.0))
-    assert found.verdict is Verdict.UNDERPOWERED
-    assert "allow a maxDrop above 0" in found.message
+def test_a_limit_of_no_drop_at_all_is_never_underpowered() -> None:
+    assert decide("return", ANY, difference(-0.01, 0.03), Gate(max_drop=0.0)).verdict is Verdict.NOT_SIGNIFICANT
+    assert decide("return", ANY, difference(0.0, 0.03), Gate(max_drop=0.0)).verdict is Verdict.PASS
+    assert decide("return", ANY, difference(-0.03, -0.01), Gate(max_drop=0.0)).verdict is Verdict.REGRESSED
 
 
 def test_every_verdict_says_its_numbers_in_a_sentence() -> None:
@@ -160,7 +160,7 @@ def test_every_verdict_says_its_numbers_in_a_sentence() -> None:
     missed = decide("loss", value(0.85, 0.9), gate=Gate(minimum=0.8, lower_is_better=True)).message
     assert missed.endswith("the maximum of 0.8 is certainly missed.")
     open_ = decide("elo_difference", reported(20.0, 15.0, 100), gate=Gate(minimum=0.0)).message
-    assert open_.endswith("the minimum of 0 is within the interval; about 444 samples would tell if the value stays.")
+    assert open_.endswith("the minimum of 0 may be kept or missed; about 444 samples would tell if the value stays.")
 
 
 def test_the_gate_s_confidence_and_the_interval_s_are_one() -> None:
