@@ -13,10 +13,12 @@ _PACKAGE: Final = "hantei_evaluator.suites.shogi.keisei"
 _DESCRIPTION: Final = """\
 What FILE is decides what comes out, on standard output:
 
-  config.yaml   Keisei's configuration, or its evaluation section alone  -> an EvaluationRun for kubectl apply;
-                what became of every field is told on standard error
-  DIRECTORY     an evaluation's output: result.json, samples.jsonl       -> Keisei's EvaluationResult as JSON
-  result.json   Keisei's EvaluationResult                                -> samples as JSON Lines
+  config.yaml  Keisei's configuration (or its effective_config.json), or the evaluation section alone
+               -> an EvaluationRun for kubectl apply; standard error tells what became of every field
+  DIRECTORY    an evaluation's output, with result.json and samples.jsonl
+               -> Keisei's EvaluationResult as JSON
+  result.json  Keisei's EvaluationResult
+               -> samples as JSON Lines
 
 Exit codes: 0 done, 64 FILE can't be read or used (the message names field, value and limit).
 """
@@ -47,7 +49,7 @@ def _run(options: argparse.Namespace, _parser: argparse.ArgumentParser) -> int:
     try:
         if options.file.is_dir():
             _to_keisei(options)
-        elif options.file.suffix == ".json":
+        elif _is_result(options.file):
             for sample in load(f"{_PACKAGE}.result_file").read_samples(options.file):
                 print(json.dumps(sample, ensure_ascii=False, separators=(",", ":")))
         else:
@@ -58,7 +60,17 @@ def _run(options: argparse.Namespace, _parser: argparse.ArgumentParser) -> int:
     return 0
 
 
+def _is_result(path: Path) -> bool:
+    """Keisei keeps its configuration as JSON too, beside its checkpoints: effective_config.json."""
+    if path.suffix != ".json":
+        return False
+    body = load(f"{_PACKAGE}.shared_file").read_json_object(path)
+    return body is None or "evaluation" not in body
+
+
 def _to_keisei(options: argparse.Namespace) -> None:
+    if options.elo_registry is not None and not options.elo_registry.is_file():
+        options.parser.error(f"--elo-registry {options.elo_registry} is no file: name Keisei's elo_ratings.json")
     ratings = load(f"{_PACKAGE}.elo_registry").read_registry(options.elo_registry) if options.elo_registry else None
     result = load(f"{_PACKAGE}.result_export").keisei_result(options.file, ratings)
     print(json.dumps(result.model_dump(mode="json"), indent=2, ensure_ascii=False))

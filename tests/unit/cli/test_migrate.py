@@ -49,6 +49,22 @@ def test_keiseis_result_becomes_samples(capsys: pytest.CaptureFixture[str]) -> N
     assert [each.get("score") for each in samples] == [1.0, 0.0, 0.5, 1.0, None]
 
 
+def test_keiseis_effective_configuration_in_json_is_a_configuration(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "effective_config.json"
+    path.write_text(json.dumps(yaml.safe_load((FIXTURES / "default_config.yaml").read_text())))
+    assert main(["migrate", str(path)]) == 0
+    assert yaml.safe_load(capsys.readouterr().out)["spec"]["suite"]["shogi"]["strategy"] == "tournament"
+
+
+def test_a_registry_that_is_not_there_is_no_empty_snapshot(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as raised:
+        main(["migrate", str(tmp_path), "--elo-registry", str(tmp_path / "elo_ratings.json")])
+    assert raised.value.code == 64
+    assert "is no file" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [

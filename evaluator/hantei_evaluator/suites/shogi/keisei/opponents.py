@@ -70,9 +70,9 @@ class Opponents:
     def _reference(self, field: str, path: str) -> str:
         inside = inside_volume(f"{field}.checkpoint_path", path)
         directory, file = posixpath.split(inside)
-        # A file in the volume's root is an input of its own: a claim's root can't be named as a path.
+        # A claim's root can't be named as a path: a file in it is an input by itself, and appears as NAME/FILE all the same.
         name = self._directories.setdefault(directory or file, f"opponents-{len(self._directories) + 1}")
-        return f"{name}/{file}" if directory else name
+        return f"{name}/{file}"
 
 
 def free_name(name: str, taken: set[str]) -> str:

@@ -35,9 +35,11 @@ def exclusive(path: Path, *, timeout_seconds: float = LOCK_SECONDS) -> Iterator[
         EvaluationError: others held the lock for ``timeout_seconds``, or the directory can't be written or locked in.
 
     """
-    lock = path.with_name(f"{path.name}.lock")
+    # Beside the file itself, so that all who come by different links meet.
+    target = Path(os.path.realpath(path))
+    lock = target.with_name(f"{target.name}.lock")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _NEW_FILE_MODE)
     except OSError as error:
         raise _refused(error, lock, "create the lock file") from error
@@ -60,7 +62,10 @@ def read_json_object(path: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise _refused(error, path, "read the file") from error
+        raise EvaluationError(
+            Reason.INVALID_TASK,
+            f"{path} can't be read ({error.strerror or error}): check the path, and that user {os.getuid()} may read it.",
+        ) from error
     except (ValueError, RecursionError) as error:
         raise EvaluationError(
             Reason.INVALID_TASK, f"{path} is no JSON ({error}): mend it, or move it away to start a new one."

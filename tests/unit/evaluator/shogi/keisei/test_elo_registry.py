@@ -135,6 +135,7 @@ def test_the_files_mode_and_a_link_to_it_stay(tmp_path: Path) -> None:
     with registry_at(link) as registry:
         registry.add("a")
     assert link.is_symlink()
+    assert (tmp_path / "real.json.lock").exists()
     assert read_registry(real).ratings == {"a": 1500.0}
     assert stat.S_IMODE(real.stat().st_mode) == 0o664
 
@@ -145,6 +146,12 @@ def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(EvaluationError, match="can't create the lock file") as raised, registry_at(path):
         pass
     assert str(os.getuid()) in str(raised.value)
+
+
+def test_a_folder_in_the_files_place_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(EvaluationError, match="can't be read \\(Is a directory\\)") as raised:
+        read_registry(tmp_path)
+    assert raised.value.reason is Reason.INVALID_TASK
 
 
 @given(st.floats(-5000, 5000), st.floats(-5000, 5000))

@@ -199,7 +199,7 @@ def test_a_benchmark_of_opponents_becomes_a_sequence_against_them() -> None:
     suite = shogi_of(migration)
     assert suite["strategy"] == "custom"
     assert suite["sequence"] == [{"opponent": "easy", "numGames": 3}, {"opponent": "hard", "numGames": 3}]
-    assert suite["opponents"][1]["checkpoint"] == "opponents-1"
+    assert suite["opponents"][1]["checkpoint"] == "opponents-1/a.pth"
     assert migration.manifest["spec"]["inputs"][0]["pvc"]["path"] == "a.pth"
 
 
