@@ -24,10 +24,10 @@ JsonSettings = Annotated[
 
 
 class CommandSuite(Input):
-    """A program of the user's that writes its result as JSON to the path in HANTEI_RESULT.
+    """A program of the user's that writes its result as JSON to the path in HANTEI_RESULT (docs/command.md).
 
-    It is started without a shell. The environment also names HANTEI_CHECKPOINT, HANTEI_INPUTS, HANTEI_OUTPUT,
-    HANTEI_SCRATCH, HANTEI_SEED and HANTEI_DEADLINE_SECONDS (seconds that are left when it starts).
+    It is started without a shell. The environment also names HANTEI_SAMPLES, HANTEI_CHECKPOINT, HANTEI_INPUTS,
+    HANTEI_OUTPUT, HANTEI_SCRATCH, HANTEI_SEED and HANTEI_DEADLINE_SECONDS (seconds that are left when it starts).
     """
 
     argv: list[Argument] = Field(

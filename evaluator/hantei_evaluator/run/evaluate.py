@@ -153,10 +153,10 @@ def judge(outcome: Outcome, deadline: Deadline) -> Ending:
         return Ending(Reason.EVALUATOR_ERROR, "The suite stopped before all samples were done, and nothing told it to.")
     if partial:
         metrics = [] if problem else outcome.metrics
-        return _ending(outcome, deadline.reason(), deadline.describe(), metrics)
+        return _ending(outcome, deadline.reason(), f"{deadline.describe()} {outcome.message}".rstrip(), metrics)
     if problem:
         return replace(_ending(outcome, Reason.METRICS_UNAVAILABLE, problem, []), complete=False)
-    return _ending(outcome, Reason.COMPLETED, "", outcome.metrics)
+    return _ending(outcome, Reason.COMPLETED, outcome.message, outcome.metrics)
 
 
 def _ending(outcome: Outcome, reason: Reason, message: str, metrics: list[Metric]) -> Ending:

@@ -22,6 +22,7 @@ from hantei_evaluator.run.children import kill_descendants, signal_group
 from hantei_evaluator.run.errors import EvaluationError
 from hantei_evaluator.run.logtail import OUTPUT_LOGGER
 from hantei_evaluator.run.task import describe
+from hantei_evaluator.suites.command_samples import SamplesFile
 from hantei_evaluator.suites.protocol import Context, Outcome
 
 TERMINATE_SECONDS = 2.0
@@ -52,12 +53,13 @@ class CommandSuite:
     def evaluate(self, context: Context) -> Outcome:
         """Run the program to its end, or to the deadline.
 
-        Raises InvalidTask when it can't be started, EvaluatorError when it fails and MetricsUnavailable when it leaves
-        no usable result.
+        Without a result file the metrics are the means of its samples. Raises InvalidTask when it can't be started,
+        EvaluatorError when it fails and MetricsUnavailable when it leaves no usable result.
         """
         result_file = context.scratch / "result.json"
+        samples = SamplesFile(context.scratch / "samples.jsonl", context.recorder)
         argv = _argv(context)
-        process = _start(argv, _environment(context, result_file))
+        process = _start(argv, _environment(context, result_file, samples.path))
         pumps = [
             _pump(stream, sink)
             for stream, sink in ((process.stdout, sys.stdout), (process.stderr, sys.stderr))
@@ -65,18 +67,22 @@ class CommandSuite:
         ]
         stopped = False
         try:
-            stopped = not _wait(process, context)
+            stopped = not _wait(process, context, samples)
         finally:
             _end(process)
             for pump in pumps:
                 pump.join(_PIPE_SECONDS)
+            samples.close(torn=stopped or process.returncode != 0)
         if stopped:
-            with suppress(EvaluationError):
-                return _outcome(context, read_result(result_file), complete=False)
-            return Outcome(metrics=[], complete=False)
+            try:
+                metrics = read_result(result_file)
+            except EvaluationError:
+                metrics = samples.metrics()
+            return _outcome(context, metrics, samples, complete=False)
         if process.returncode != 0:
             raise EvaluationError(Reason.EVALUATOR_ERROR, f"{argv[0]} {_how_it_ended(process.returncode)}.")
-        return _outcome(context, read_result(result_file), complete=True)
+        metrics = read_result(result_file) if result_file.exists() or not samples.count else samples.metrics()
+        return _outcome(context, metrics, samples, complete=True)
 
 
 def read_result(path: Path) -> list[Metric]:
@@ -94,7 +100,7 @@ def read_result(path: Path) -> list[Metric]:
             _unavailable("HANTEI_RESULT is no regular file")
         if facts.st_size > MAX_RESULT_BYTES:
             _unavailable(
-                f"the result has {facts.st_size} bytes, {MAX_RESULT_BYTES} is the most: keep samples in HANTEI_OUTPUT"
+                f"the result has {facts.st_size} bytes, {MAX_RESULT_BYTES} is the most: append samples to HANTEI_SAMPLES"
             )
         text = file.read(MAX_RESULT_BYTES)
     try:
@@ -114,10 +120,11 @@ def _argv(context: Context) -> Sequence[str]:
     return command.argv
 
 
-def _environment(context: Context, result_file: Path) -> dict[str, str]:
+def _environment(context: Context, result_file: Path, samples_file: Path) -> dict[str, str]:
     environment = {
         **os.environ,
         "HANTEI_RESULT": str(result_file),
+        "HANTEI_SAMPLES": str(samples_file),
         "HANTEI_CHECKPOINT": str(context.checkpoint),
         "HANTEI_INPUTS": str(context.inputs),
         "HANTEI_SCRATCH": str(context.scratch),
@@ -168,14 +175,15 @@ def _pump(source: IO[bytes], sink: TextIO) -> threading.Thread:
     return thread
 
 
-def _wait(process: subprocess.Popen[bytes], context: Context) -> bool:
-    """Whether the program ended by itself."""
+def _wait(process: subprocess.Popen[bytes], context: Context, samples: SamplesFile) -> bool:
+    """Whether the program ended by itself; its samples are recorded as they come."""
     while True:
         with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=_POLL_SECONDS)
             return True
         if context.stop.requested():
             return False
+        samples.read()
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -189,10 +197,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     kill_descendants()
 
 
-def _outcome(context: Context, metrics: list[Metric], *, complete: bool) -> Outcome:
-    samples = max(metric.n for metric in metrics)
-    context.recorder.progress(samples, samples if complete else None)
-    return Outcome(metrics=metrics, complete=complete)
+def _outcome(context: Context, metrics: list[Metric], samples: SamplesFile, *, complete: bool) -> Outcome:
+    done = max([samples.count, *(metric.n for metric in metrics)])
+    context.recorder.progress(done, done if complete else None)
+    return Outcome(metrics=metrics, complete=complete, message=samples.problem)
 
 
 def _how_it_ended(code: int) -> str:

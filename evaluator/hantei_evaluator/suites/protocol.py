@@ -77,6 +77,8 @@ class Outcome:
     """Versions of what computed, for the provenance: the engine's, the data's."""
     precision: str = ""
     """Numbers of the forward pass, for the provenance: fp32, bf16 or fp16."""
+    message: str = ""
+    """What a person should know beside the metrics: samples that were left out."""
 
 
 class Suite(Protocol):

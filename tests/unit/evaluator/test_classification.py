@@ -1,7 +1,7 @@
 """The classification suite, in this process."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -19,39 +19,9 @@ from hantei_api.task import EvaluationTask
 from hantei_evaluator.run.errors import EvaluationError
 from hantei_evaluator.suites.classification import ClassificationSuite
 from hantei_evaluator.suites.protocol import Context, Outcome
+from support.suites import Recorder, StopAfter
 
 MODEL = "import torch\ndef build():\n    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear({inputs}, 3))\n"
-
-
-class Recorder:
-    """Keeps what is recorded."""
-
-    def __init__(self) -> None:
-        self.recorded: list[Mapping[str, Any]] = []
-        self.last: tuple[int, int | None] = (0, None)
-
-    def sample(self, record: Mapping[str, Any]) -> None:
-        self.recorded.append(record)
-
-    def samples(self, records: Iterable[Mapping[str, Any]]) -> None:
-        self.recorded.extend(records)
-
-    def progress(self, done: int, total: int | None) -> None:
-        self.last = (done, total)
-
-
-class StopAfter:
-    """A deadline that comes after so many questions."""
-
-    def __init__(self, questions: float = math.inf) -> None:
-        self._left = questions
-
-    def remaining_seconds(self) -> float:
-        return math.inf
-
-    def requested(self) -> bool:
-        self._left -= 1
-        return self._left < 0
 
 
 class CountingPace(AbstractContextManager[None]):

@@ -9,8 +9,11 @@ import pytest
 
 from hantei_api.reasons import Reason
 from hantei_evaluator.run.errors import EvaluationError
+from hantei_evaluator.statistics.intervals import proportion_standard_error
 from hantei_evaluator.suites.command import MAX_RESULT_BYTES, read_result
+from hantei_evaluator.suites.command_samples import SamplesFile
 from support.evaluation import WRITE_RESULT, evaluate, python_command
+from support.suites import Recorder
 
 pytestmark = pytest.mark.timeout(30)
 
@@ -151,3 +154,110 @@ def test_a_pipe_or_a_link_as_result_is_refused(tmp_path: Path) -> None:
         with pytest.raises(EvaluationError) as raised:
             read_result(tmp_path / name)
         assert raised.value.reason is Reason.METRICS_UNAVAILABLE
+
+
+def read_samples(path: Path, *, torn: bool = False) -> tuple[SamplesFile, Recorder]:
+    recorder = Recorder()
+    samples = SamplesFile(path, recorder)
+    samples.read()
+    samples.close(torn=torn)
+    return samples, recorder
+
+
+def test_samples_are_recorded_with_their_values_as_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "samples.jsonl"
+    path.write_text('{"sampleId": "a", "values": {"accuracy": true, "loss": 2}, "text": "ä"}\n\n{"sampleId": "b"}')
+
+    samples, recorder = read_samples(path)
+
+    assert recorder.recorded == [
+        {"sampleId": "a", "values": {"accuracy": 1.0, "loss": 2.0}, "text": "ä"},
+        {"sampleId": "b", "values": {}},
+    ]
+    assert recorder.last == (2, None)
+    assert samples.problem == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("no json", "line 2 is no JSON"),
+        ('{"sampleId": "x", "values": {"loss": NaN}}', "NaN is no number"),
+        ('{"values": {"loss": 1}}', "line 2: sampleId: Field required"),
+        ('{"sampleId": "x", "values": {"loss": "high"}}', "line 2: values.loss"),
+        ('{"sampleId": "x", "values": {"no metric": 1}}', "line 2: values.no metric"),
+        ('{"sampleId": "a"}', "line 2: sampleId a was there before"),
+        ("[1]", "line 2: "),
+        ("[" * 100_000, "longer than 64000 bytes"),
+    ],
+)
+def test_a_line_that_is_no_sample_costs_itself_alone_and_says_why(tmp_path: Path, line: str, words: str) -> None:
+    path = tmp_path / "samples.jsonl"
+    path.write_text(f'{{"sampleId": "a", "values": {{"loss": 1}}}}\n{line}')
+
+    samples, recorder = read_samples(path)
+
+    assert [record["sampleId"] for record in recorder.recorded] == ["a"]
+    assert words in samples.problem
+    assert "1 of 2 lines are no samples" in samples.problem
+    assert [(metric.name, metric.value, metric.n) for metric in samples.metrics()] == [("loss", 1.0, 1)]
+
+
+def test_half_a_line_of_a_stopped_program_is_no_problem(tmp_path: Path) -> None:
+    (tmp_path / "samples.jsonl").write_text('{"sampleId": "a"}\n{"sampl')
+
+    samples, recorder = read_samples(tmp_path / "samples.jsonl", torn=True)
+
+    assert len(recorder.recorded) == 1
+    assert samples.problem == ""
+
+
+def test_a_pipe_or_a_link_as_samples_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "link").symlink_to("/etc/passwd")
+
+    for name in ("fifo", "link"):
+        samples, recorder = read_samples(tmp_path / name)
+        assert not recorder.recorded
+        assert "HANTEI_SAMPLES" in samples.problem
+
+
+def test_the_means_of_samples_have_their_errors(tmp_path: Path) -> None:
+    lines = [{"sampleId": str(i), "values": {"accuracy": i % 4 > 0, "loss": float(i)}} for i in range(8)]
+    (tmp_path / "samples.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+    samples, _ = read_samples(tmp_path / "samples.jsonl")
+
+    accuracy, loss = samples.metrics()
+    assert (accuracy.value, accuracy.n) == (0.75, 8)
+    assert accuracy.stderr == pytest.approx(proportion_standard_error(6, 8))
+    assert loss.value == 3.5
+    # s / sqrt(n) of 0 ... 7: s² = 6.
+    assert loss.stderr == pytest.approx((6 / 8) ** 0.5)
+
+
+WRITE_SAMPLES = (
+    "import os, json, time, sys; f = open(os.environ['HANTEI_SAMPLES'], 'a'); "
+    "[print(json.dumps({'sampleId': str(i), 'values': {'accuracy': i % 2}}), file=f, flush=True) for i in range(10)]; "
+)
+
+
+def test_a_command_without_a_result_is_the_mean_of_its_samples(tmp_path: Path) -> None:
+    ended = evaluate(tmp_path, python_command(WRITE_SAMPLES + "print('{', file=f, flush=True)"))
+
+    assert ended.exit_code == 0, ended.stderr
+    assert [(metric.name, metric.value, metric.n) for metric in ended.summary.metrics] == [("accuracy", 0.5, 10)]
+    assert "1 of 11 lines are no samples" in ended.summary.message
+    lines = (tmp_path / "output" / "samples.jsonl").read_text().splitlines()
+    assert [json.loads(line)["sampleId"] for line in lines] == [str(number) for number in range(10)]
+    assert ended.summary.samples_done == 10
+
+
+def test_at_the_deadline_the_samples_so_far_are_the_partial_result(tmp_path: Path) -> None:
+    task = python_command(WRITE_SAMPLES + "time.sleep(60)", limits={"runSeconds": 1.5})
+
+    ended = evaluate(tmp_path, task)
+
+    assert (ended.exit_code, ended.summary.reason) == (75, Reason.DEADLINE_EXCEEDED)
+    assert not ended.summary.complete
+    assert [(metric.name, metric.value, metric.n) for metric in ended.summary.metrics] == [("accuracy", 0.5, 10)]

@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,37 +20,7 @@ from hantei_evaluator.run.errors import EvaluationError
 from hantei_evaluator.suites.gymnasium import GymnasiumSuite
 from hantei_evaluator.suites.gymnasium.actions import checked, from_outputs
 from hantei_evaluator.suites.protocol import Context, Outcome
-
-
-class Recorder:
-    """Keeps what is recorded."""
-
-    def __init__(self) -> None:
-        self.recorded: list[Mapping[str, Any]] = []
-        self.last: tuple[int, int | None] = (0, None)
-
-    def sample(self, record: Mapping[str, Any]) -> None:
-        self.recorded.append(record)
-
-    def samples(self, records: Iterable[Mapping[str, Any]]) -> None:
-        self.recorded.extend(records)
-
-    def progress(self, done: int, total: int | None) -> None:
-        self.last = (done, total)
-
-
-class StopAfter:
-    """A deadline that comes after so many questions."""
-
-    def __init__(self, questions: float = math.inf) -> None:
-        self._left = questions
-
-    def remaining_seconds(self) -> float:
-        return math.inf
-
-    def requested(self) -> bool:
-        self._left -= 1
-        return self._left < 0
+from support.suites import Recorder, StopAfter
 
 
 class Balance(nn.Module):
