@@ -83,6 +83,8 @@ class EvaluationTask(Input):
     """Directory of this attempt; result.json and samples.jsonl are written into it. None: only the summary is kept."""
     output_root: FilePath | None = None
     """The output's own directory, which all runs share: ratings (eloRegistry) and the cache of samples lie in it."""
+    cache_directory: FilePath | None = None
+    """Where runs find the samples of earlier ones. None: in output_root, or nowhere."""
     output_uri: FilePath | None = None
     """fsspec URI of this attempt's directory: what lies in output_directory is uploaded there at the end."""
     wandb: Wandb | None = None

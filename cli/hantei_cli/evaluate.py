@@ -12,7 +12,7 @@ from hantei_api.base import Precision
 from hantei_api.names import EVALUATOR_PORT
 from hantei_api.suites import SUITES
 from hantei_api.task import EvaluationTask
-from hantei_cli import shogi_flags
+from hantei_cli import gate_flags, shogi_flags
 from hantei_cli.evaluator import load
 
 _MODULE = "hantei_evaluator.run.evaluate"
@@ -25,12 +25,15 @@ def add_parser(verbs: "argparse._SubParsersAction[Any]") -> None:
         "evaluate",
         help="evaluate one checkpoint",
         description="Evaluate one checkpoint: --task in a pod, or --checkpoint and --suite on a laptop (no cluster needed). "
-        "Exit codes: 0 evaluated, 64 bad task or usage, 65 bad checkpoint, 66 input missing, 69 device unavailable, "
+        "Exit codes: 0 evaluated (1 with --exit-on-gate when the checkpoint regressed), 64 bad task or usage, 65 bad checkpoint, 66 input missing, 69 device unavailable, "
         "70 the evaluation failed, 75 stopped at its deadline or by a signal.",
         epilog="The command suite takes its program after --: hantei evaluate --checkpoint FILE --suite command -- python3 score.py",
     )
     parser.add_argument(
-        "--task", type=Path, metavar="FILE", help="EvaluationTask as JSON; all other flags but --port are in it"
+        "--task",
+        type=Path,
+        metavar="FILE",
+        help="EvaluationTask as JSON; all other flags but --port and --exit-on-gate are in it",
     )
     parser.add_argument(
         "--port",
@@ -93,6 +96,7 @@ def add_parser(verbs: "argparse._SubParsersAction[Any]") -> None:
     gymnasium.add_argument("--parallel-environments", type=int, metavar="N")
     gymnasium.add_argument("--max-episode-steps", type=int, metavar="STEPS")
     shogi_flags.add_flags(parser)
+    gate_flags.add_flags(parser)
     plugin = parser.add_argument_group("a plug-in")
     plugin.add_argument("--setting", action="append", metavar="NAME=VALUE", help="VALUE is JSON, or else text")
     parser.set_defaults(run=_run, parser=parser)
@@ -104,7 +108,7 @@ def _run(options: argparse.Namespace, _parser: argparse.ArgumentParser) -> int:
         if options.checkpoint or options.suite:
             parser.error("--task names the whole task: drop --checkpoint and --suite")
         port = EVALUATOR_PORT if options.port is None else options.port
-        code: int = load(_MODULE).evaluate_task_file(options.task, port=port)
+        code: int = load(_MODULE).evaluate_task_file(options.task, port=port, exit_on_gate=options.exit_on_gate)
     else:
         if options.checkpoint is None or options.suite is None:
             parser.error("name --task FILE, or --checkpoint FILE and --suite NAME")
@@ -114,7 +118,7 @@ def _run(options: argparse.Namespace, _parser: argparse.ArgumentParser) -> int:
             parser.error("; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()))
         except ValueError as error:
             parser.error(str(error))
-        code = load(_MODULE).evaluate(task, port=options.port)
+        code = load(_MODULE).evaluate(task, port=options.port, exit_on_gate=options.exit_on_gate)
     load(_RUNNER).exit_now(code)
     return code
 
@@ -167,6 +171,7 @@ def task_of(options: argparse.Namespace) -> EvaluationTask:
             "output_directory": str(Path(options.output_dir).absolute()) if options.output_dir else None,
             "output_root": str(Path(options.elo_registry).absolute().parent) if options.elo_registry else None,
             "wandb": {"project": options.wandb_project, "mode": options.wandb_mode} if options.wandb_project else None,
+            **gate_flags.parts_of(options),
         }
     )
 

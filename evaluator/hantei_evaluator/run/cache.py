@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 
 from hantei_api.base import Output
+from hantei_api.task import EvaluationTask
 from hantei_evaluator.run.resume import Identity, SampleFiles, read_identity, write_whole
 
 CACHE_DIRECTORY = ".hantei-cache"
@@ -15,18 +16,19 @@ class Entry(Output):
     """Where the samples of an identity lie, and how many."""
 
     samples: str
-    """The samples file, relative to the output's root where it lies below that."""
+    """The samples file, relative to the directory that the cache lies in where it is below that."""
     count: int
 
 
 class Cache:
-    """``ROOT/.hantei-cache/DIGEST.json``: pointers to samples files, whose own identity says whether they still hold.
+    """``DIRECTORY/DIGEST.json``: pointers to samples files, whose own identity says whether they still hold.
 
     A pointer that leads nowhere, or to other samples, is as good as none. Nothing here ever costs the evaluation.
     """
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._root = directory.parent
 
     def find(self, identity: Identity) -> SampleFiles | None:
         """The files that hold the most samples of that identity."""
@@ -59,4 +61,11 @@ class Cache:
             return None
 
     def _path(self, identity: Identity) -> Path:
-        return self._root / CACHE_DIRECTORY / f"{identity.digest}.json"
+        return self._directory / f"{identity.digest}.json"
+
+
+def cache_of(task: EvaluationTask) -> Cache | None:
+    """The task's cache, if it has one."""
+    if task.cache_directory is not None:
+        return Cache(Path(task.cache_directory))
+    return Cache(Path(task.output_root) / CACHE_DIRECTORY) if task.output_root is not None else None

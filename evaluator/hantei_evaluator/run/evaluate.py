@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def evaluate_task_file(path: Path, *, port: int | None = EVALUATOR_PORT) -> int:
+def evaluate_task_file(path: Path, *, port: int | None = EVALUATOR_PORT, exit_on_gate: bool = False) -> int:
     """Evaluate the task that the operator handed over, and return the exit code."""
     signals, log_tail = SignalPipe(), LogTail()
     set_up_logging(log_tail)
@@ -56,20 +56,22 @@ def evaluate_task_file(path: Path, *, port: int | None = EVALUATOR_PORT) -> int:
         logger.error("%s", error)  # noqa: TRY400  # the message says it all
         write_termination_message(_refused(error))
         return error.exit_code
-    return _run(task, signals, log_tail, elapsed_seconds=pod_age_seconds(path), port=port)
+    session = Session(task, Deadline(task.limits, pod_age_seconds(path)), log_tail)
+    session.exit_on_gate = exit_on_gate
+    return _run(session, signals, port)
 
 
-def evaluate(task: EvaluationTask, *, port: int | None = None) -> int:
+def evaluate(task: EvaluationTask, *, port: int | None = None, exit_on_gate: bool = False) -> int:
     """Evaluate a task on this machine, and return the exit code."""
     signals, log_tail = SignalPipe(), LogTail()
     set_up_logging(log_tail)
-    return _run(task, signals, log_tail, elapsed_seconds=0.0, port=port)
+    session = Session(task, Deadline(task.limits), log_tail)
+    session.exit_on_gate = exit_on_gate
+    return _run(session, signals, port)
 
 
-def _run(
-    task: EvaluationTask, signals: SignalPipe, log_tail: LogTail, *, elapsed_seconds: float, port: int | None
-) -> int:
-    session = Session(task, Deadline(task.limits, elapsed_seconds), log_tail)
+def _run(session: Session, signals: SignalPipe, port: int | None) -> int:
+    task = session.task
     compares = task.baseline is not None or task.gate is not None
     samples = SampleWriter(session.progress, SampleValues() if compares else None)
     finisher = Finisher(session, samples)

@@ -88,5 +88,6 @@ def _baseline_task(task: EvaluationTask) -> EvaluationTask:
         "gate": None,
         "output_directory": None,
         "output_root": None,
+        "cache_directory": None,
     }
     return task.model_copy(update=update)

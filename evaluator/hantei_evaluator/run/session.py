@@ -76,6 +76,8 @@ class Session:
             self.task = task.model_copy(update={"output_directory": str(self.scratch / "output")})
         self.phase = Phase.LOADING
         self.stall_applies = False
+        self.exit_on_gate = False
+        """Whether a checkpoint that regressed is told by the exit code too."""
         self.device: Device | None = None
         self.checkpoint_sha256: str | None = None
         self.stored = StoredSamples({})

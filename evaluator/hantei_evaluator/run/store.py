@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 from hantei_api.task import EvaluationTask
-from hantei_evaluator.run.cache import Cache
+from hantei_evaluator.run.cache import cache_of
 from hantei_evaluator.run.resume import (
     Identity,
     SampleFiles,
@@ -35,7 +35,7 @@ class SampleStore:
         self._attempt = task.run.attempt
         self._prefix = prefix
         self._directory = Path(task.output_directory) if task.output_directory is not None else None
-        self._cache = Cache(Path(task.output_root)) if task.output_root is not None else None
+        self._cache = cache_of(task)
         self._identity: Identity | None = None
 
     @property

@@ -37,13 +37,22 @@ def judged(ending: Ending, task: EvaluationTask, values: SampleValues, reference
         late = too_late(ending, task, reference.unfinished)
         return replace(late, comparison=decision.comparison)
     return _reasoned(
-        replace(ending, verdict=decision.verdict, comparison=decision.comparison, message=decision.message), task.gate
+        replace(
+            ending,
+            verdict=decision.verdict,
+            comparison=decision.comparison,
+            message=_joined(decision.message, ending.message),
+        ),
+        task.gate,
     )
 
 
 def too_late(ending: Ending, task: EvaluationTask, why: str) -> Ending:
     """The ending of a completed evaluation whose baseline was not evaluated in time: its metrics are kept."""
-    return _reasoned(replace(ending, verdict=Verdict.UNDERPOWERED, message=f"Underpowered: {why}"), task.gate)
+    return _reasoned(
+        replace(ending, verdict=Verdict.UNDERPOWERED, message=_joined(f"Underpowered: {why}", ending.message)),
+        task.gate,
+    )
 
 
 def interrupted(ending: Ending, evaluated: Ending | None, task: EvaluationTask) -> Ending:
@@ -100,6 +109,10 @@ def _difference(metric: str, value: Estimate, values: SampleValues, reference: R
         )
     other = reference.metrics[metric]
     return compare_reported(value, reported(other.value, other.stderr, other.n, confidence=value.confidence))
+
+
+def _joined(*sentences: str) -> str:
+    return " ".join(filter(None, sentences))
 
 
 def _reasoned(ending: Ending, gate: Gate | None) -> Ending:
