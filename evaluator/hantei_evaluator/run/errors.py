@@ -1,5 +1,7 @@
 """What can go wrong in an evaluation, each with the reason that the run ends with."""
 
+from typing import Any
+
 from typing_extensions import override
 
 from hantei_api.reasons import EVALUATOR_REASONS, Reason
@@ -13,8 +15,8 @@ class EvaluationError(Exception):
         self.reason = reason
 
     @override
-    def __reduce__(self) -> tuple[type["EvaluationError"], tuple[Reason, str]]:
-        return type(self), (self.reason, str(self))
+    def __reduce__(self) -> tuple[type["EvaluationError"], tuple[Reason, str], dict[str, Any]]:
+        return type(self), (self.reason, str(self)), self.__dict__
 
     @property
     def exit_code(self) -> int:
