@@ -4,13 +4,17 @@ import logging
 import threading
 import time
 
-from hantei_api.reasons import Reason
+from hantei_api.reasons import Reason, Verdict
 from hantei_api.result import EvaluationResult, WandbOutcome
 from hantei_evaluator.export.wandb import log_to_wandb
 from hantei_evaluator.run.publish import write_result, write_termination_message
 from hantei_evaluator.run.samples import SampleWriter
 from hantei_evaluator.run.session import Ending, Session
+from hantei_evaluator.run.troubles import without_credentials
+from hantei_evaluator.run.upload import upload
 
+UPLOAD_MARGIN_SECONDS = 0.3
+"""An upload ends this long before publishing is given up, so that it can say what it waited for."""
 logger = logging.getLogger(__name__)
 
 
@@ -21,6 +25,7 @@ class Finisher:
         self._session = session
         self._samples = samples
         self._latest: EvaluationResult | None = None
+        self._uploading = False
         self._message_claim = threading.Lock()
 
     def finish(self, ending: Ending) -> int:
@@ -34,6 +39,8 @@ class Finisher:
             result = self._write(result)
         if (stopped := self._stopped(result)) is not result:
             result = self._write(stopped)
+        if session.task.output_uri is not None and result.published is not None:
+            result = self._upload(result, session.task.output_uri)
         return self._hand_over(result)
 
     def give_up(self, ending: Ending) -> int:
@@ -41,9 +48,11 @@ class Finisher:
         session = self._session
         result = self._stopped(self._latest or session.result(ending))
         late = f"did not end within {self._elapsed():.1f} s (publishSeconds {session.task.limits.publish_seconds:g})"
-        if session.output is not None and result.published is None:
-            update = {"published": False, "publish_message": f"Writing to {session.output} {late}."}
-            result = result.model_copy(update=update)
+        if session.output is not None and (result.published is None or self._uploading):
+            place = without_credentials(session.task.output_uri or str(session.output))
+            result = result.model_copy(
+                update={"published": False, "publish_message": f"Writing to {place} {late}."[:512]}
+            )
         if session.task.wandb is not None and result.wandb is None:
             outcome = WandbOutcome(synced=False, message=f"Publishing {late}.")
             result = result.model_copy(update={"wandb": outcome})
@@ -52,7 +61,7 @@ class Finisher:
     def _stopped(self, result: EvaluationResult) -> EvaluationResult:
         """The same result, unless a signal came meanwhile: exit 0 after SIGTERM would let a Job count an evicted pod as done."""
         deadline = self._session.deadline
-        if not deadline.signalled or result.reason is not Reason.COMPLETED:
+        if not deadline.signalled or result.reason not in {Reason.COMPLETED, Reason.GATE_FAILED}:
             return result
         return result.model_copy(update={"reason": deadline.reason(), "message": deadline.describe()})
 
@@ -82,10 +91,34 @@ class Finisher:
             return result.model_copy(update={"published": False, "publish_message": message, "timings": timings})
         return published
 
+    def _upload(self, result: EvaluationResult, uri: str) -> EvaluationResult:
+        """Upload the output's directory; again when a signal came meanwhile, as result.json would say Completed."""
+        directory = self._session.output
+        if directory is None:
+            return result
+        self._latest, self._uploading = result, True
+        problem = upload(directory, uri, self._seconds_left)
+        if not problem and (stopped := self._stopped(result)) is not result:
+            result = self._latest = self._write(stopped)
+            problem = upload(directory, uri, self._seconds_left)
+        self._uploading = False
+        if problem:
+            logger.warning("The results can't be published: %s", problem)
+            result = result.model_copy(update={"published": False, "publish_message": problem[:512]})
+        return result
+
+    def _seconds_left(self) -> float:
+        """Until publishing is given up; a little less, to say what it hung on."""
+        session = self._session
+        return session.deadline.publish_end(session.publish_started) - time.monotonic() - UPLOAD_MARGIN_SECONDS
+
     def _wandb(self, result: EvaluationResult) -> WandbOutcome:
         session = self._session
         if session.deadline.signalled:
             return WandbOutcome(synced=False, message="The evaluator was stopped before it logged to W&B.")
+        if result.reason is Reason.MEMORY_LIMIT_REACHED:
+            # W&B's processes would take what is left.
+            return WandbOutcome(synced=False, message="Not logged to W&B: too little memory was left.")
         return log_to_wandb(
             session.task,
             result,
@@ -104,4 +137,5 @@ class Finisher:
         self._session.remove_scratch()
         log = logger.info if result.reason is Reason.COMPLETED else logger.error
         log("%s: %s", result.reason.value, result.message or "the evaluation is done")
-        return result.exit_code
+        failed_gate = result.reason is Reason.GATE_FAILED or result.verdict is Verdict.REGRESSED
+        return 1 if self._session.exit_on_gate and result.exit_code == 0 and failed_gate else result.exit_code

@@ -11,6 +11,7 @@ from hantei_evaluator.run.errors import EvaluationError
 from hantei_evaluator.run.fetch import digest_of_listing, fetch
 from hantei_evaluator.run.formats import format_of
 from hantei_evaluator.run.unreadable import unreadable
+from hantei_evaluator.run.upload import refuse_unwritable
 
 
 def gather(task: EvaluationTask, scratch: Path) -> tuple[Path, str, Path]:
@@ -19,12 +20,14 @@ def gather(task: EvaluationTask, scratch: Path) -> tuple[Path, str, Path]:
     Raises CheckpointMissing for what is absent or unreadable, CheckpointInvalid when a SHA-256 differs and
     StorageFull or InvalidTask for what can't be fetched.
     """
+    if task.output_uri is not None:
+        refuse_unwritable(task.output_uri)
     budget = task.limits.scratch_bytes
     checkpoint, digest = locate("checkpoint", task.checkpoint, scratch / "fetched" / "checkpoint", budget)
     if (task.suite.shogi or task.suite.classification) and checkpoint.is_file():
         # What can't be weights is refused before gigabytes of it are hashed.
         format_of(checkpoint)
-    digest = _verify("checkpoint", checkpoint, task.checkpoint.sha256, digest)
+    digest = verify("checkpoint", checkpoint, task.checkpoint.sha256, digest)
     inputs = scratch / "inputs"
     inputs.mkdir()
     for item in task.inputs:
@@ -33,7 +36,7 @@ def gather(task: EvaluationTask, scratch: Path) -> tuple[Path, str, Path]:
         if item.path is not None:
             _link(inputs / item.name, path.absolute())
         if item.sha256 is not None:
-            _verify(what, path, item.sha256, found)
+            verify(what, path, item.sha256, found)
     return checkpoint, digest, _at_fixed_place(inputs)
 
 
@@ -78,7 +81,7 @@ def _at_fixed_place(inputs: Path) -> Path:
     return fixed
 
 
-def _verify(what: str, path: Path, expected: str | None, found: str | None) -> str:
+def verify(what: str, path: Path, expected: str | None, found: str | None) -> str:
     try:
         found = found or sha256_of(path)
     except OSError as error:

@@ -15,7 +15,11 @@ SHORTEST_SECRET = 6
 OUTPUT_LOGGER = "hantei_evaluator.output"
 """Takes what a child process prints, as it comes: for the tail alone."""
 
-_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD", re.IGNORECASE)
+_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS_JSON", re.IGNORECASE)
+_SIGNATURE = re.compile(
+    r"([?&](?:X-\w+-)?(?:Signature|Credential|Security-Token|sig|token|access_token)=)[^&\s'\"]+", re.IGNORECASE
+)
+_USER_IN_URL = re.compile(r"(?<=://)[^/\s@'\"]+@")
 
 
 def secrets_of(environment: Mapping[str, str]) -> list[str]:
@@ -27,10 +31,10 @@ def secrets_of(environment: Mapping[str, str]) -> list[str]:
 
 
 def redact(text: str, environment: Mapping[str, str] | None = None) -> str:
-    """The text with every secret of the environment replaced by ``***``."""
+    """The text with every secret of the environment, signature of a URL and user in one replaced by ``***``."""
     for secret in secrets_of(os.environ if environment is None else environment):
         text = text.replace(secret, "***")
-    return text
+    return _USER_IN_URL.sub("***@", _SIGNATURE.sub(r"\1***", text))
 
 
 class LogTail:

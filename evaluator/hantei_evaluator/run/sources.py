@@ -134,7 +134,12 @@ class FilesystemSource(Source):
     @override
     def is_folder(self, path: str) -> bool:
         """Whether files lie below the path."""
-        return str(self._info(path)["type"]) == "directory"
+        try:
+            return str(self._info(path)["type"]) == "directory"
+        except PermissionError:
+            # S3 answers HEAD without a word; GET says whether the key, its signature or its right is wrong.
+            bounded(self._filesystem, "cat_file", path, start=0, end=1, timeout_seconds=PIECE_SECONDS)
+            raise
 
     @override
     def files(self, path: str) -> dict[str, int]:

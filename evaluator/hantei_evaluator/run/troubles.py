@@ -22,7 +22,9 @@ _SHOWN_CHARACTERS = 300
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://[^\s'\"<>)\]]+", re.IGNORECASE)
 _DENIED_STATUS = frozenset({401, 403, 407})
 _ABSENT_STATUS = frozenset({404, 410})
-_PASSING_STATUS = frozenset({408, 425, 429})
+_PASSING_STATUS = frozenset({408, 416, 425, 429})
+"""416: the file became shorter than what is asked for, which the next try sees."""
+_CERTIFICATE_NAMES = frozenset({"SSLCertVerificationError", "ClientConnectorCertificateError"})
 _DENIED_NAMES = frozenset(
     {
         "NoCredentialsError",
@@ -56,22 +58,26 @@ class ShortReadError(ConnectionError):
 
 def trouble_of(error: BaseException) -> Trouble:
     """What the error means. Clients wrap the cause, so that the whole chain is looked at, the innermost first."""
-    for each in reversed(list(_chain(error))):
-        if (found := _of_one(each)) is not Trouble.OTHER:
-            return found
-    return Trouble.OTHER
+    chain = list(_chain(error))
+    if any(type(each).__name__ in _CERTIFICATE_NAMES for each in chain):
+        return Trouble.OTHER
+    return next((found for each in reversed(chain) if (found := _of_one(each)) is not Trouble.OTHER), Trouble.OTHER)
 
 
 def explain(error: BaseException, scheme: str) -> str:
     """What stood in the way and the way out, in words without any secret."""
+    chain = list(_chain(error))
     match trouble_of(error):
         case Trouble.DENIED:
             return f"access is denied{_code(error)}: {_credentials(scheme)}"
         case Trouble.ABSENT:
             return f"nothing is there{_code(error)}"
-        case _:
-            innermost = list(_chain(error))[-1]
-            return scrub(f"{type(innermost).__name__}: {innermost}".rstrip(": ").splitlines()[0])[:_SHOWN_CHARACTERS]
+        case Trouble.PASSING:
+            shown = next(each for each in reversed(chain) if _of_one(each) is Trouble.PASSING)
+        case Trouble.OTHER:
+            shown = chain[-1]
+    first_line = (str(shown).splitlines() or [""])[0]
+    return scrub(f"{type(shown).__name__}: {first_line}").rstrip(" :.")[:_SHOWN_CHARACTERS]
 
 
 def without_credentials(uri: str) -> str:
