@@ -9,6 +9,7 @@ Pieces of drops are P L N S G B R = 0..6 in both.
 """
 
 import re
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -61,6 +62,7 @@ def policy_table(perspective: ActionPerspective) -> NDArray[np.int64]:
     return np.stack([_ABSOLUTE, _TURNED if perspective is ActionPerspective.RELATIVE else _ABSOLUTE])
 
 
+@cache
 def usi(action: int) -> str:
     """An OpenSpiel action id in USI notation: ``7g7f``, ``2b3a+``, ``P*5e``."""
     target = _square_name(int(TARGET[action]))

@@ -15,7 +15,8 @@ PROMOTED: Final = "PLNSBR"
 # In a board's codes a promoted piece is one letter: that of PROMOTED_CODES at its place in PROMOTED.
 PROMOTED_CODES: Final = "TUVWXY"
 
-_SPACES = str.maketrans({str(run): "." * run for run in range(1, 10)} | {"/": ""})
+# str.replace, letter by letter, takes a tenth of the time of str.translate.
+_SPACES = (("/", ""), *((str(run), "." * run) for run in range(1, 10)))
 _PROMOTIONS = tuple(
     (f"+{case(piece)}", case(code))
     for piece, code in zip(PROMOTED, PROMOTED_CODES, strict=True)
@@ -46,9 +47,9 @@ def parse(sfens: Sequence[str]) -> Boards:
     """Read well-formed SFENs (``board side hands ...``); see ``rules.check_sfen`` for those of others."""
     boards, sides, hands = zip(*(sfen.split(" ", 3)[:3] for sfen in sfens), strict=True)
     text = "".join(boards)
-    for promoted, code in _PROMOTIONS:
-        text = text.replace(promoted, code)
-    squares = np.frombuffer(text.translate(_SPACES).encode("ascii"), dtype=np.uint8).reshape(len(sfens), 81)
+    for written, meant in (*_PROMOTIONS, *_SPACES):
+        text = text.replace(written, meant)
+    squares = np.frombuffer(text.encode("ascii"), dtype=np.uint8).reshape(len(sfens), 81)
     return Boards(squares=squares, hands=_parse_hands(hands), white=np.array(sides) == "w")
 
 

@@ -24,7 +24,7 @@ from hantei_evaluator.run.errors import EvaluationError
 from hantei_evaluator.suites.shogi import boards, rules
 from hantei_evaluator.suites.shogi.actions import policy_table
 from hantei_evaluator.suites.shogi.network import ResTower, load_network
-from hantei_evaluator.suites.shogi.planes import core46
+from hantei_evaluator.suites.shogi.planes import core46, encode
 
 BATCH: Final = 256
 DEFAULT_MAX_MOVES: Final = 500
@@ -152,9 +152,11 @@ def _count(row: dict[str, Any], field: str, *, default: int, minimum: int) -> in
 
 def _describe(batch: list[Position], network: ResTower, table: NDArray[np.int64]) -> Iterator[dict[str, Any]]:
     positions = boards.parse([position.sfen for position in batch])
-    planes = core46(positions, [position.move_count for position in batch], [position.max_moves for position in batch])
+    encoded = encode(positions, [position.move_count for position in batch], [position.max_moves for position in batch])
     with torch.inference_mode():
-        logits, values = (tensor.numpy() for tensor in network(torch.from_numpy(planes)))
+        seen = core46(torch.from_numpy(encoded.pieces), torch.from_numpy(encoded.constants))
+        logits, values = (tensor.numpy() for tensor in network(seen))
+    planes = seen.numpy()
     for index, position in enumerate(batch):
         actions = rules.legal_actions(position.sfen)
         legal = np.sort(table[int(positions.white[index]), actions]) if actions else np.empty(0, dtype=np.int64)

@@ -1,141 +1,23 @@
 """Many games at once: all advance together, one forward pass per network and ply."""
 
-import random
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from itertools import islice
+from contextlib import AbstractContextManager, ExitStack
+from math import ceil
+from typing import Final
 
-from hantei_api.reasons import Reason
-from hantei_evaluator.run.errors import EvaluationError
-from hantei_evaluator.suites.shogi import rules
-from hantei_evaluator.suites.shogi.actions import usi
-from hantei_evaluator.suites.shogi.players import Player
-from hantei_evaluator.suites.shogi.rules import End, Termination
+from hantei_evaluator.suites.shogi.forward import Forward, Launched, forward_of
+from hantei_evaluator.suites.shogi.games import FinishedGame, Game, Opening, Settings
+from hantei_evaluator.suites.shogi.players import NetworkPlayer, Player
+from hantei_evaluator.suites.shogi.positions import Positions
+from hantei_evaluator.suites.shogi.table import NetworkSeat, Seat, Step, Stepped
+from hantei_evaluator.suites.shogi.tables import TableHandle, open_tables, wait_for_any, workers_for
 
-OPENING_ATTEMPTS = 100
+__all__ = ["FinishedGame", "Game", "Opening", "Settings", "play"]
 
-
-@dataclass(frozen=True)
-class Opening:
-    """Where a game starts, and what is played before the players move."""
-
-    sfen: str | None = None
-    """A position that ``rules.check_sfen`` passed; None for the start position."""
-    actions: tuple[int, ...] = ()
-    """OpenSpiel action ids."""
-
-
-@dataclass(frozen=True)
-class Game:
-    """Who plays whom from where."""
-
-    sample_id: str
-    """Unique in the evaluation; with the seed it fixes the game's random stream."""
-    pair: str
-    """Shared by the games that are played with exchanged colours from one opening."""
-    black: str
-    """Name of the player with the first move."""
-    white: str
-    opening: Opening
-    most_plies: int | None = None
-    """Plies after the opening at which the game is cut off as if ``max_moves`` were reached; 1 asks for one move."""
-
-
-@dataclass(frozen=True)
-class FinishedGame:
-    """A played game."""
-
-    game: Game
-    black_score: float
-    """1 when Black won, 0.5 for a draw, 0 when White won."""
-    termination: Termination
-    opening: list[str]
-    """The opening's moves in USI; also the beginning of ``moves``."""
-    moves: list[str]
-    """All moves from the opening's position in USI."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What all games have in common."""
-
-    seed: int
-    max_moves: int
-    """Plies since the game began (with those before an opening's SFEN, by its move number) that make it a draw."""
-
-
-def opening_actions(seed: int, pair: int, plies: int) -> list[int]:
-    """Random legal moves from the start, the same for the same seed and pair; never a finished game."""
-    for attempt in range(OPENING_ATTEMPTS):
-        rng = random.Random(f"opening/{seed}/{pair}/{attempt}")  # noqa: S311  # reproducible play, no secret
-        state = rules.new_state()
-        actions: list[int] = []
-        while len(actions) < plies and (legal := state.legal_actions()):
-            actions.append(rng.choice(legal))
-            state.apply_action(actions[-1])
-        if not state.is_terminal():
-            return actions
-    raise RuntimeError(f"{OPENING_ATTEMPTS} random openings of {plies} plies all ended the game (seed {seed})")
-
-
-@dataclass
-class _Running:
-    """A running game; what a player sees of it is ``players.Turn``."""
-
-    game: Game
-    rng: random.Random
-    state: rules.State
-    plies: int
-    max_moves: int
-    actions: list[int] = field(default_factory=list)
-    legal: list[int] = field(default_factory=list)
-
-    @property
-    def sfen(self) -> str:
-        return str(self.state)
-
-    @property
-    def played(self) -> int:
-        return len(self.actions) - len(self.game.opening.actions)
-
-    @property
-    def to_move(self) -> str:
-        return self.game.black if self.state.current_player() == rules.BLACK else self.game.white
-
-    def apply(self, action: int) -> None:
-        self.state.apply_action(action)
-        self.actions.append(action)
-        self.plies += 1
-        self.legal = self.state.legal_actions()
-
-    def end(self) -> End | None:
-        if not self.legal:
-            return rules.end_of(self.state)
-        cut_off = self.game.most_plies is not None and self.played >= self.game.most_plies
-        return End(0, Termination.MAX_MOVES) if cut_off or self.plies >= self.max_moves else None
-
-
-def _start(game: Game, settings: Settings) -> _Running:
-    sfen = game.opening.sfen
-    running = _Running(
-        game=game,
-        rng=random.Random(f"game/{settings.seed}/{game.sample_id}"),  # noqa: S311  # reproducible play, no secret
-        state=rules.new_state(sfen),
-        plies=0 if sfen is None else int(sfen.rsplit(" ", 1)[1]) - 1,
-        max_moves=settings.max_moves,
-    )
-    running.legal = running.state.legal_actions()
-    for action in game.opening.actions:
-        running.apply(action)
-    end = running.end()
-    if end is not None:
-        raise EvaluationError(
-            Reason.INVALID_TASK,
-            f"Game {game.sample_id} is over before it begins ({end.termination}, {running.plies} of "
-            f"{settings.max_moves} plies): give another opening, or a greater suite.shogi.maxMoves.",
-        )
-    return running
+_POLL_SECONDS: Final = 0.0005
+"""How long a GPU's pass is left unnoticed while processes play the rules."""
+_ASK_SECONDS: Final = 0.2
 
 
 def play(
@@ -150,37 +32,130 @@ def play(
 ) -> Iterator[FinishedGame]:
     """Play the games and yield each as it ends, in no fixed order.
 
-    ``slots`` games run at the same time; a finished one makes room for the next, which is asked for only then.
-    ``keep_going`` is asked before every ply of the running games; when it says no, they are dropped unfinished.
-    ``pace`` is entered round every forward pass; ``cpus`` are the cores that may be used.
+    ``slots`` games run at the same time; a finished one makes room for the next, which is asked for only then. A game
+    depends on the seed, its sample_id, its opening and its players alone: not on its slot, nor on what runs beside it.
+
+    ``keep_going`` is asked before every forward pass, and several times a second; when it says no, the running games are
+    dropped. ``pace`` is entered round every forward pass. ``cpus`` cores are used: from two on, processes beside this one
+    play the rules.
+
+    Raises
+    ------
+    EvaluationError
+        InvalidTask when a game is over before it begins; EvaluatorError when a network's logits are NaN or infinite, or a
+        process that plays the rules is lost. What a player raises passes unchanged: an error is no draw.
     """
-    running = [_start(game, settings) for game in islice(games, slots)]
-    while running and keep_going():
-        turns_of: dict[str, list[_Running]] = {}
-        for game in running:
-            turns_of.setdefault(game.to_move, []).append(game)
-        for name, turns in turns_of.items():
-            with pace:
-                chosen = players[name].choose(turns)
-            for game, action in zip(turns, chosen, strict=True):
-                game.apply(action)
-        still_running = []
-        for game in running:
-            end = game.end()
-            if end is None:
-                still_running.append(game)
+    networks: dict[tuple[int, str], NetworkPlayer] = {}
+    seats: dict[str, Seat] = {}
+    for name, player in players.items():
+        if isinstance(player, NetworkPlayer):
+            key = (id(player.network), player.precision.value)
+            networks.setdefault(key, player)
+            seats[name] = NetworkSeat(list(networks).index(key), player.perspective)
+        else:
+            seats[name] = player
+    with ExitStack() as stack:
+        forwards = [
+            stack.enter_context(forward_of(player.network, player.precision, cpus)) for player in networks.values()
+        ]
+        workers = workers_for(cpus, gpu=any(forward.in_flight > 1 for forward in forwards))
+        positions, tables = stack.enter_context(open_tables(seats, settings, rows=slots, workers=workers))
+        yield from _Match(games, forwards, positions, tables, keep_going, pace).play()
+
+
+class _Match:
+    """What is where: games at the tables, rows that wait for a network, passes in flight, choices on their way back."""
+
+    def __init__(
+        self,
+        games: Iterator[Game],
+        forwards: list[Forward],
+        positions: Positions,
+        tables: list[TableHandle],
+        keep_going: Callable[[], bool],
+        pace: AbstractContextManager[object],
+    ) -> None:
+        self._games: Iterator[Game] | None = games
+        self._forwards = forwards
+        self._positions = positions
+        self._tables = tables
+        self._keep_going = keep_going
+        self._pace = pace
+        self._table_of = {row: index for index, table in enumerate(tables) for row in table.rows}
+        self._free = deque(sorted(self._table_of))
+        self._next = [Step() for _ in tables]
+        self._more = [False for _ in tables]
+        self._waiting: list[deque[int]] = [deque() for _ in forwards]
+        self._flights: deque[tuple[list[int], Launched]] = deque()
+        self._running = 0
+
+    def play(self) -> Iterator[FinishedGame]:
+        """Play until no game is left, or until ``keep_going`` says no."""
+        while True:
+            self._fill()
+            self._send()
+            if self._running == 0:
+                return
+            if not self._keep_going():
+                return
+            self._launch()
+            if self._flights and (self._flights[0][1].done() or not any(table.busy for table in self._tables)):
+                self._land()
+                continue
+            wait_for_any(self._tables, _POLL_SECONDS if self._flights else _ASK_SECONDS)
+            for index, table in enumerate(self._tables):
+                if table.ready():
+                    yield from self._take(index, table.receive())
+
+    def _fill(self) -> None:
+        """Start games in all free rows."""
+        while self._free and self._games is not None:
+            game = next(self._games, None)
+            if game is None:
+                self._games = None
             else:
-                yield _finished(game, end)
-        running = still_running
-        running += [_start(game, settings) for game in islice(games, slots - len(running))]
+                row = self._free.popleft()
+                self._next[self._table_of[row]].started.append((row, game))
+                self._running += 1
 
+    def _send(self) -> None:
+        """Have each idle table do what there is for it."""
+        for index, table in enumerate(self._tables):
+            step = self._next[index]
+            if not table.busy and (step.started or step.chosen or self._more[index]):
+                self._next[index] = Step()
+                table.send(step)
 
-def _finished(running: _Running, end: End) -> FinishedGame:
-    moves = [usi(action) for action in running.actions]
-    return FinishedGame(
-        game=running.game,
-        black_score=(end.black + 1) / 2,
-        termination=end.termination,
-        opening=moves[: len(running.game.opening.actions)],
-        moves=moves,
-    )
+    def _take(self, index: int, stepped: Stepped) -> Iterator[FinishedGame]:
+        self._more[index] = stepped.more
+        for row, network in stepped.waiting:
+            self._waiting[network].append(row)
+        for row, game in stepped.finished:
+            self._running -= 1
+            self._free.append(row)
+            yield game
+
+    def _launch(self) -> None:
+        """Start a pass over those who have waited for the fullest batch, when it is full enough."""
+        network = max(range(len(self._forwards)), key=lambda each: len(self._waiting[each]), default=None)
+        if network is None or not self._waiting[network]:
+            return
+        forward, waiting = self._forwards[network], self._waiting[network]
+        at_rules = any(table.busy for table in self._tables)
+        if len(self._flights) >= forward.in_flight or (
+            len(waiting) < self._enough(forward) and (at_rules or self._flights)
+        ):
+            return
+        rows = [waiting.popleft() for _ in range(min(len(waiting), forward.capacity))]
+        with self._pace:
+            self._flights.append((rows, forward.launch(self._positions, rows)))
+
+    def _enough(self, forward: Forward) -> int:
+        """Positions that are worth a pass: an even share of the games, where half of them are elsewhere meanwhile."""
+        share = ceil(self._running / len(self._forwards) / (2 if forward.overlaps else 1))
+        return min(forward.capacity, ceil(share / forward.unit) * forward.unit)
+
+    def _land(self) -> None:
+        rows, launched = self._flights.popleft()
+        for row, place in zip(rows, launched.places(), strict=True):
+            self._next[self._table_of[row]].chosen.append((row, place))

@@ -1,18 +1,19 @@
-"""Who moves: each player picks a move for many games at once."""
+"""Who moves: players that pick a move by themselves, and the networks, whose moves the match computes in batches."""
 
 import random
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import torch
 
 from hantei_api.base import Precision
 from hantei_api.shogi import ActionPerspective
 from hantei_evaluator.suites.shogi import boards
-from hantei_evaluator.suites.shogi.actions import DROPPED, PROMOTES, SOURCE, TARGET, policy_table
-from hantei_evaluator.suites.shogi.network import ResTower
-from hantei_evaluator.suites.shogi.planes import core46
+from hantei_evaluator.suites.shogi.actions import DROPPED, PROMOTES, SOURCE, TARGET
+
+if TYPE_CHECKING:
+    from hantei_evaluator.suites.shogi.network import ResTower  # torch takes seconds to import
 
 
 class Turn(Protocol):
@@ -27,20 +28,12 @@ class Turn(Protocol):
         """The legal moves by their OpenSpiel ids, never empty."""
 
     @property
-    def plies(self) -> int:
-        """Plies since the game began."""
-
-    @property
-    def max_moves(self) -> int:
-        """The game's limit of plies."""
-
-    @property
     def rng(self) -> random.Random:
         """The game's own random stream."""
 
 
-class Player(Protocol):
-    """Picks moves."""
+class LocalPlayer(Protocol):
+    """Picks moves where the rules are; it is pickled when they run in processes of their own."""
 
     def choose(self, turns: Sequence[Turn]) -> list[int]:
         """One OpenSpiel action for each turn, which are all this player's; never called without turns."""
@@ -74,30 +67,14 @@ class HeuristicPlayer:
         return int(turn.rng.choice(pawn_moves if len(pawn_moves) else legal))
 
 
+@dataclass(frozen=True, eq=False)
 class NetworkPlayer:
-    """The legal move with the highest logit."""
+    """The legal move with the highest logit. Players that share a network share its forward passes."""
 
-    def __init__(
-        self, network: ResTower, *, perspective: ActionPerspective, precision: Precision = Precision.FP32
-    ) -> None:
-        self._network = network
-        self._device = network.stem.weight.device
-        self._table = policy_table(perspective)
-        self._precision = precision
+    network: "ResTower"
+    perspective: ActionPerspective
+    precision: Precision = Precision.FP32
+    """What the forward pass computes in: fp32, bf16 or fp16; see ``run/precision.py``."""
 
-    def choose(self, turns: Sequence[Turn]) -> list[int]:
-        """One move for each turn, by one forward pass over all of them."""
-        positions = boards.parse([turn.sfen for turn in turns])
-        planes = core46(positions, [turn.plies for turn in turns], [turn.max_moves for turn in turns])
-        # Only the legal moves' indices go to the device, padded to the longest list, instead of a mask over 13,527.
-        counts = np.array([len(turn.legal) for turn in turns])
-        present = np.arange(counts.max()) < counts[:, None]
-        indices = np.zeros(present.shape, dtype=np.int64)
-        actions = np.concatenate([turn.legal for turn in turns])
-        indices[present] = self._table[np.repeat(positions.white.astype(np.int64), counts), actions]
-        with torch.inference_mode():
-            logits, _ = self._network(torch.from_numpy(planes).to(self._device))
-            legal_logits = logits.gather(1, torch.from_numpy(indices).to(self._device))
-            legal_logits.masked_fill_(torch.from_numpy(~present).to(self._device), -torch.inf)
-            best = legal_logits.argmax(1).tolist()
-        return [turn.legal[place] for turn, place in zip(turns, best, strict=True)]
+
+Player = LocalPlayer | NetworkPlayer

@@ -7,18 +7,21 @@ import pytest
 import torch
 from torch import nn
 
+from hantei_api.base import Precision
 from hantei_api.shogi import ActionPerspective
 from hantei_evaluator.suites.shogi import rules
 from hantei_evaluator.suites.shogi.actions import policy_table, usi
-from hantei_evaluator.suites.shogi.network import load_network
-from hantei_evaluator.suites.shogi.players import HeuristicPlayer, NetworkPlayer, Player, RandomPlayer
+from hantei_evaluator.suites.shogi.forward import CpuForward
+from hantei_evaluator.suites.shogi.games import Game, Opening, Settings
+from hantei_evaluator.suites.shogi.network import ResTower, load_network
+from hantei_evaluator.suites.shogi.players import HeuristicPlayer, LocalPlayer, RandomPlayer
+from hantei_evaluator.suites.shogi.positions import in_memory
+from hantei_evaluator.suites.shogi.table import NetworkSeat, Step, Table
 
 
 @dataclass
 class Turn:
     sfen: str
-    plies: int = 0
-    max_moves: int = 500
     rng: random.Random = field(default_factory=lambda: random.Random(1))
 
     @property
@@ -26,7 +29,7 @@ class Turn:
         return rules.legal_actions(self.sfen)
 
 
-def chosen(player: Player, sfen: str, times: int = 60) -> set[str]:
+def chosen(player: LocalPlayer, sfen: str, times: int = 60) -> set[str]:
     turn = Turn(sfen)
     return {usi(action) for _ in range(times) for action in player.choose([turn])}
 
@@ -50,31 +53,40 @@ def test_heuristic_else_moves_anything() -> None:
     assert len(chosen(HeuristicPlayer(), "3k5/9/9/9/9/9/9/4R4/4K4 b P 1")) > 10
 
 
-def network_player(keisei: Path, perspective: ActionPerspective = ActionPerspective.ABSOLUTE) -> NetworkPlayer:
-    network = load_network(keisei / "checkpoint_ts20000.pth", torch.device("cpu"))
-    return NetworkPlayer(network, perspective=perspective)
+def network_choices(network: ResTower, sfens: list[str], perspective: ActionPerspective) -> list[str]:
+    positions = in_memory(len(sfens))
+    table = Table(positions, {"network": NetworkSeat(0, perspective)}, Settings(seed=1, max_moves=500))
+    started = [
+        (row, Game(f"game-{row}", "", "network", "network", Opening(sfen=sfen))) for row, sfen in enumerate(sfens)
+    ]
+    rows = [row for row, _ in table.step(Step(started=started)).waiting]
+    with CpuForward(network, Precision.FP32, cpus=1) as forward:
+        batches = [rows[at : at + forward.capacity] for at in range(0, len(rows), forward.capacity)]
+        places = [place for batch in batches for place in forward.launch(positions, batch).places()]
+    return [usi(rules.legal_actions(sfens[row])[place]) for row, place in zip(rows, places, strict=True)]
 
 
 def test_the_network_plays_keiseis_choice_for_positions_of_different_size_in_one_batch(
     keisei: Path, reference: list[dict[str, Any]]
 ) -> None:
-    turns = [Turn(row["sfen"], row["move_count"]) for row in reference]
-    actions = network_player(keisei).choose(turns)
-    assert [usi(action) for action in actions] == [row["ts20000"]["argmax_usi"] for row in reference]
+    network = load_network(keisei / "checkpoint_ts20000.pth", torch.device("cpu"))
+    sfens = [row["sfen"] for row in reference]
+    chosen = network_choices(network, sfens, ActionPerspective.ABSOLUTE)
+    assert chosen == [row["ts20000"]["argmax_usi"] for row in reference]
 
 
 @pytest.mark.parametrize("perspective", list(ActionPerspective))
 def test_the_network_reads_its_policy_in_the_perspective_it_was_trained_in(
     keisei: Path, reference: list[dict[str, Any]], perspective: ActionPerspective
 ) -> None:
-    player = network_player(keisei, perspective)
+    network = load_network(keisei / "checkpoint_ts20000.pth", torch.device("cpu"))
     table = policy_table(perspective)
     for row in [row for row in reference if " w " in row["sfen"]][:5]:
-        turn = Turn(row["sfen"], row["move_count"])
+        fourth = rules.legal_actions(row["sfen"])[3]
         with torch.inference_mode():
-            output = player._network.policy_head[4]
+            output = network.policy_head[4]
             assert isinstance(output, nn.Linear)
             output.weight.zero_()
             output.bias.zero_()
-            output.bias[int(table[rules.WHITE, turn.legal[3]])] = 1.0
-        assert player.choose([turn]) == [turn.legal[3]]
+            output.bias[int(table[rules.WHITE, fourth])] = 1.0
+        assert network_choices(network, [row["sfen"]], perspective) == [usi(fourth)]
