@@ -13,7 +13,7 @@ from hantei_api.reasons import Reason
 from hantei_api.task import EvaluationTask
 from hantei_evaluator.run import copying, sources
 from hantei_evaluator.run.errors import EvaluationError
-from hantei_evaluator.run.fetch import Fetched, fetch, fetch_files
+from hantei_evaluator.run.fetch import Fetched, fetch
 from hantei_evaluator.run.inputs import gather, sha256_of
 from support.faulty_proxy import FaultyProxy, faulty_proxy
 from support.s3_stand_in import S3StandIn, s3_stand_in
@@ -227,17 +227,3 @@ def test_a_key_that_climbs_out_of_the_folder_is_refused(tmp_path: Path, proxy: F
 
     assert error.reason is Reason.INVALID_TASK
     assert "can't be a file's name here" in str(error)
-
-
-def test_a_baselines_files_come_from_its_folder(tmp_path: Path, proxy: FaultyProxy, s3: S3StandIn) -> None:
-    s3.put("results/result.json", b"{}")
-    s3.put("results/samples.jsonl", b"")
-
-    directory = fetch_files(
-        "baseline", "s3://training/results/", ["result.json", "samples.jsonl"], tmp_path / "baseline", None
-    )
-
-    assert {path.name: path.read_bytes() for path in directory.iterdir()} == {
-        "result.json": b"{}",
-        "samples.jsonl": b"",
-    }

@@ -13,7 +13,7 @@ import pytest
 from hantei_api.reasons import Reason
 from hantei_evaluator.run import copying
 from hantei_evaluator.run.errors import EvaluationError
-from hantei_evaluator.run.fetch import Fetched, fetch, fetch_files
+from hantei_evaluator.run.fetch import Fetched, fetch
 from support.web_stand_in import WebStandIn, web_stand_in
 
 BODY = random.Random(1).randbytes(2_000_000)
@@ -144,16 +144,6 @@ def test_https_takes_a_token_from_the_secret_and_http_never_sends_it(tmp_path: P
     assert "self-signed certificate" in unknown
     assert "tries" not in unknown, "a wrong certificate is not tried again"
     assert "access is denied (401)" in plain
-
-
-def test_files_of_a_folder_come_from_a_web_stand_in_that_lists_nothing(tmp_path: Path, web: WebStandIn) -> None:
-    web.files |= {"/run/attempt-1/result.json": b"{}", "/run/attempt-1/samples.jsonl": b"line\n"}
-    uri = f"{web.origin}/run/attempt-1/?signature=1"
-
-    directory = fetch_files("baseline", uri, ["result.json", "samples.jsonl"], tmp_path / "baseline", None)
-
-    assert (directory / "samples.jsonl").read_bytes() == b"line\n"
-    assert web.requests[0] == "/run/attempt-1/result.json?signature=1"
 
 
 def test_a_file_and_a_folder_of_the_local_disk_are_fetched(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hantei_api.reasons import Reason
 from hantei_api.result import EvaluationResult
 from hantei_api.task import EvaluationTask, TaskArtifact, TaskBaseline
 from hantei_evaluator.run.errors import EvaluationError
-from hantei_evaluator.run.inputs import locate, verify
+from hantei_evaluator.run.inputs import locate, room_left, verify
 from hantei_evaluator.run.publish import RESULT_FILE
 from hantei_evaluator.run.resume import Identity, SampleFiles, difference, read_identity, read_lines
 from hantei_evaluator.run.task import describe
@@ -71,7 +71,7 @@ def open_baseline(task: EvaluationTask, scratch: Path) -> Reference | BaselineCh
     if task.baseline.checkpoint is None:
         return _read_reference(task, task.baseline, scratch)
     what, artifact = "baseline.checkpoint", task.baseline.checkpoint
-    path, digest = locate(what, artifact, scratch / "baseline", task.limits.scratch_bytes)
+    path, digest = locate(what, artifact, scratch / "baseline", room_left(task.limits.scratch_bytes, scratch))
     return BaselineCheckpoint(path, verify(what, path, artifact.sha256, digest))
 
 
@@ -82,7 +82,7 @@ def _read_reference(task: EvaluationTask, baseline: TaskBaseline, scratch: Path)
     """
     place = baseline.directory or ""
     source = TaskArtifact(uri=place) if "://" in place else TaskArtifact(path=place)
-    directory, _ = locate("baseline", source, scratch / "baseline", task.limits.scratch_bytes)
+    directory, _ = locate("baseline", source, scratch / "baseline", room_left(task.limits.scratch_bytes, scratch))
     result = _read_result(baseline.name, directory / RESULT_FILE)
     if result.suite != task.suite.name:
         raise _invalid(

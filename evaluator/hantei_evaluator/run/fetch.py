@@ -1,7 +1,7 @@
 """Fetches a file or a folder by URI into scratch space, bounded in size and in tries."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
@@ -38,20 +38,6 @@ def fetch(what: str, uri: str, directory: Path, limit_bytes: int | None) -> Fetc
         return Fetched(target, copy(source, path, target, place, limit_bytes))
     finally:
         source.close()
-
-
-def fetch_files(what: str, uri: str, names: Sequence[str], directory: Path, limit_bytes: int | None) -> Path:
-    """Copy those files of the folder at an fsspec URI into the directory, and return it; raises as ``fetch``.
-
-    The folder is not listed, so that a web server will do.
-    """
-    directory.mkdir(parents=True, exist_ok=True)
-    left = limit_bytes
-    for name in names:
-        base, question, query = uri.partition("?")
-        fetched = fetch(what, f"{base.rstrip('/')}/{name}{question}{query}", directory, left)
-        left = None if left is None else left - fetched.path.stat().st_size
-    return directory
 
 
 def digest_of_listing(digests: Mapping[PurePosixPath, str]) -> str:

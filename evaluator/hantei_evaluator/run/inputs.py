@@ -32,7 +32,7 @@ def gather(task: EvaluationTask, scratch: Path) -> tuple[Path, str, Path]:
     inputs.mkdir()
     for item in task.inputs:
         what = f"inputs[{item.name}]"
-        path, found = locate(what, item, inputs / item.name, _left(budget, scratch))
+        path, found = locate(what, item, inputs / item.name, room_left(budget, scratch))
         if item.path is not None:
             _link(inputs / item.name, path.absolute())
         if item.sha256 is not None:
@@ -62,6 +62,29 @@ def locate(what: str, artifact: TaskArtifact, directory: Path, limit_bytes: int 
     return path, None
 
 
+def verify(what: str, path: Path, expected: str | None, found: str | None) -> str:
+    """The SHA-256, computed unless ``found`` is it. Raises CheckpointInvalid, naming ``what``, when it is not the expected one."""
+    try:
+        found = found or sha256_of(path)
+    except OSError as error:
+        raise EvaluationError(Reason.CHECKPOINT_MISSING, f"{what}: {unreadable(path, error)}") from error
+    if expected is not None and found != expected:
+        size = path.stat().st_size
+        raise EvaluationError(
+            Reason.CHECKPOINT_INVALID,
+            f"{what}: SHA-256 of {path} ({size} bytes) is {found}, the run expects {expected}. It was changed or cut short; "
+            "correct sha256 or the file.",
+        )
+    return found
+
+
+def room_left(budget: int | None, scratch: Path) -> int | None:
+    """Bytes of the cap that earlier fetches left."""
+    if budget is None:
+        return None
+    return budget - sum(each.stat().st_size for each in scratch.rglob("*") if each.is_file() and not each.is_symlink())
+
+
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file; of a folder, that of the lines ``sha256sum`` prints for its files in the order of their paths."""
     if not path.is_dir():
@@ -79,28 +102,6 @@ def _at_fixed_place(inputs: Path) -> Path:
     for entry in inputs.iterdir():
         _link(fixed / entry.name, entry)
     return fixed
-
-
-def verify(what: str, path: Path, expected: str | None, found: str | None) -> str:
-    try:
-        found = found or sha256_of(path)
-    except OSError as error:
-        raise EvaluationError(Reason.CHECKPOINT_MISSING, f"{what}: {unreadable(path, error)}") from error
-    if expected is not None and found != expected:
-        size = path.stat().st_size
-        raise EvaluationError(
-            Reason.CHECKPOINT_INVALID,
-            f"{what}: SHA-256 of {path} ({size} bytes) is {found}, the run expects {expected}. It was changed or cut short; "
-            "correct sha256 or the file.",
-        )
-    return found
-
-
-def _left(budget: int | None, scratch: Path) -> int | None:
-    """Bytes of the cap that earlier fetches left."""
-    if budget is None:
-        return None
-    return budget - sum(each.stat().st_size for each in scratch.rglob("*") if each.is_file() and not each.is_symlink())
 
 
 def _link(link: Path, target: Path) -> None:
