@@ -3,8 +3,6 @@
 import json
 import socket
 import sys
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -14,26 +12,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from hantei_api.provenance import SlaMetric
 from support.evaluation import WRITE_RESULT, Evaluation, python_command
+from support.ports import free_port, get
 from support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(30)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
-
-
-def get(port: int, path: str) -> tuple[int, str]:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read().decode()
-    except urllib.error.URLError as error:
-        raise AssertionError(str(error)) from error
 
 
 def samples(text: str) -> dict[tuple[str, str], float]:
