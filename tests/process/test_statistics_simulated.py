@@ -45,6 +45,14 @@ def test_bootstrap_covers(n: int) -> None:
     assert 0.93 <= share_covered(interval, lambda: rng.gamma(4.0, 1.0, n), 4.0) <= 0.97
 
 
+def test_bootstrap_covers_where_most_values_are_equal() -> None:
+    # Differences of returns with a cap: nine in ten are 0.
+    rng = np.random.default_rng(11)
+    interval = lambda x: bootstrap_mean_interval(x, seed=1, resamples=1000)  # noqa: E731
+    differs = [0.9, 0.05, 0.03, 0.02]
+    assert 0.93 <= share_covered(interval, lambda: rng.choice([0.0, -0.5, 0.5, 1.0], 200, p=differs), 0.01) <= 0.97
+
+
 @pytest.mark.parametrize(("gained", "lost"), [(0.10, 0.10), (0.05, 0.10), (0.20, 0.30)])
 def test_paired_proportions_cover(gained: float, lost: float) -> None:
     rng = np.random.default_rng(4)

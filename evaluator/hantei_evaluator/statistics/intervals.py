@@ -101,40 +101,28 @@ def mean_interval(values: FloatArray, confidence: float = 0.95) -> tuple[float, 
 def bootstrap_mean_interval(
     values: FloatArray, confidence: float = 0.95, *, seed: int, resamples: int = RESAMPLES
 ) -> tuple[float, float]:
-    """Bootstrap interval of the mean of independent ``values`` [n]: BCa, expanded for small n.
+    """Bootstrap interval of the mean of independent ``values`` [n]: percentiles of the resampled means, expanded for small n.
 
-    Bias-corrected and accelerated: B. Efron, "Better Bootstrap Confidence Intervals", JASA 82 (1987), 171-185, the
-    acceleration of a mean being a sixth of its skewness. A resample spreads less than the sample by (n - 1) / n and its
-    quantiles are normal rather than Student's; the nominal tails are widened for both as in T. Hesterberg, "What Teachers
-    Should Know About the Bootstrap", The American Statistician 69 (2015), 371-386, section 3.3. The same seed gives the
-    same interval. Values that are all equal give that value twice. Raises ValueError for less than 2 values.
+    B. Efron and R. J. Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13. A resample spreads less than the
+    sample by (n - 1) / n and its quantiles are normal rather than Student's; the tails are widened for both as in T. Hesterberg,
+    "What Teachers Should Know About the Bootstrap", The American Statistician 69 (2015), 371-386, section 3.3. Not BCa: where most
+    differences are 0, as between two good policies, its corrections take the lumps of the resampled means for skewness (of
+    50 values of which 5 are not 0 it covers the mean in 81 %, this one in 90 %). The same seed gives the same interval.
+    Values that are all equal give that value twice. Raises ValueError for less than 2 values.
     """
     n = values.size
     if n < 2:
         raise ValueError(f"an interval of a mean needs at least 2 values, not {n}")
-    mean = float(values.mean())
-    deviations = values - mean
-    spread = float(np.square(deviations).sum())
     if np.ptp(values) == 0:
-        return mean, mean
+        return float(values[0]), float(values[0])
     generator = np.random.default_rng(seed)
     rows = max(1, _CHUNK // n)
     means = np.concatenate(
         [
-            deviations[generator.integers(0, n, (min(rows, resamples - start), n))].mean(axis=1)
+            values[generator.integers(0, n, (min(rows, resamples - start), n))].mean(axis=1)
             for start in range(0, resamples, rows)
         ]
     )
-    below = (np.count_nonzero(means < 0) + np.count_nonzero(means == 0) / 2) / resamples
-    normal = NormalDist()
-    bias = normal.inv_cdf(min(max(below, 1 / resamples), 1 - 1 / resamples))
-    acceleration = float((deviations**3).sum()) / (6 * spread**1.5)
-    wide = student_two_sided(confidence, n - 1) * math.sqrt(n / (n - 1))
-    tails = [
-        normal.cdf(bias + (bias + z) / (1 - acceleration * (bias + z)))
-        if acceleration * (bias + z) < 1
-        else float(z > 0)
-        for z in (-wide, wide)
-    ]
-    low, high = np.quantile(means, tails)
-    return mean + float(low), mean + float(high)
+    tail = NormalDist().cdf(-student_two_sided(confidence, n - 1) * math.sqrt(n / (n - 1)))
+    low, high = np.quantile(means, (tail, 1 - tail))
+    return float(low), float(high)
