@@ -18,6 +18,7 @@ from hantei_api.result import EvaluationResult
 from hantei_api.spec import Politeness
 from hantei_api.task import EvaluationTask
 from hantei_evaluator.performance import ResourceMonitor
+from hantei_evaluator.run.allotment import cores
 from hantei_evaluator.run.baseline import BaselineCheckpoint, Reference, check, check_comparable, open_baseline
 from hantei_evaluator.run.children import adopt_orphans, kill_descendants
 from hantei_evaluator.run.deadline import Deadline
@@ -117,6 +118,7 @@ def _evaluate(session: Session, samples: SampleWriter, finisher: Finisher) -> En
         device=cast("torch.device", None) if in_child else _torch_device(session.device.kind),
         stop=session.deadline,
         recorder=samples,
+        cpus=cores(),
         pace=session.pace or nullcontext(),
     )
     logger.info("Evaluating %s with the %s suite on %s", checkpoint, task.suite.name, session.device.name)

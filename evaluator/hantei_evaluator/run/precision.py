@@ -47,6 +47,9 @@ def choose(wanted: Precision, device: torch.device, outputs: Callable[[], Tensor
     ``outputs`` computes [n, classes] of real samples, about ``CHECK_SAMPLES``; it is called inside ``autocast``. What can
     be no answer holds -inf.
     """
+    if device.type == "cuda":
+        # cuDNN would compute convolutions in TF32 and call it fp32.
+        torch.backends.cudnn.allow_tf32 = False
     choice = _choose(wanted, device, outputs)
     logger.log(
         logging.WARNING if choice.agreement is not None and choice.agreement < MIN_AGREEMENT else logging.INFO,

@@ -6,8 +6,10 @@ from typing import Final
 
 import torch
 
+from hantei_api.base import Precision
 from hantei_api.shogi import AGENT_NAME, ActionPerspective, Opponent, OpponentType, ShogiSuite
 from hantei_evaluator.run.inputs import sha256_of
+from hantei_evaluator.suites.shogi.agreement import choose_precision
 from hantei_evaluator.suites.shogi.network import ResTower, load_network
 from hantei_evaluator.suites.shogi.players import HeuristicPlayer, NetworkPlayer, Player, RandomPlayer
 
@@ -53,6 +55,7 @@ class Contestants:
         self._players: dict[tuple[OpponentType, Path | None, ActionPerspective], Player] = {}
         self._inputs = inputs
         self._device = device
+        self._precision = spec.precision
         self.agent: Final = self._contestant(AGENT_NAME, OpponentType.CHECKPOINT, checkpoint, spec.action_perspective)
         self.opponents: Final = [self._opponent(name, opponent) for name, opponent in opponents_of(spec).items()]
 
@@ -62,9 +65,10 @@ class Contestants:
         return [self.agent, *self.opponents]
 
     @property
-    def networks(self) -> list[ResTower]:
-        """All networks that play."""
-        return list(self._networks.values())
+    def precision(self) -> Precision:
+        """What the agent's forward passes compute in."""
+        player = self.agent.player
+        return player.precision if isinstance(player, NetworkPlayer) else Precision.FP32
 
     def _opponent(self, name: str, opponent: Opponent) -> Contestant:
         checkpoint = None if opponent.checkpoint is None else self._inputs / opponent.checkpoint
@@ -85,7 +89,9 @@ class Contestants:
         place = checkpoint.resolve()
         if place not in self._networks:
             self._networks[place] = load_network(checkpoint, self._device)
-        return NetworkPlayer(self._networks[place], perspective=perspective)
+        network = self._networks[place]
+        choice = choose_precision(network, self._precision, perspective)
+        return NetworkPlayer(network, perspective=perspective, precision=choice.precision)
 
 
 def opponents_of(spec: ShogiSuite) -> dict[str, Opponent]:

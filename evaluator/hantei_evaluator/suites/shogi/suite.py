@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
@@ -22,11 +22,6 @@ from hantei_evaluator.suites.shogi.strategies import Strategy, strategy_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-ONE_THREAD_PARAMETERS: Final = 1_000_000
-"""A smaller tower is computed by one thread on a CPU: a ply is a few milliseconds of work, and on a CPU that others use
-too torch's threads wait for each other far longer than that (with two threads 76 plies/s were measured instead of 2,900).
-"""
-
 
 class ShogiSuite:
     """Plays ``suite.shogi`` of a task; see ``hantei_evaluator.suites.protocol.Suite``."""
@@ -45,14 +40,11 @@ class ShogiSuite:
         spec = _spec(context)
         self._openings = _openings(spec, context.task.seed)
         self._registry = registry_path(context.task, spec)
-        known = known_ratings(self._registry, spec)
+        known = known_ratings(self._registry if spec.strategy is ShogiStrategy.LADDER else None, spec)
         if spec.strategy is ShogiStrategy.BENCHMARK:
             own = None if spec.benchmark is None else spec.benchmark.cases
             self._cases = read_cases(SHIPPED if own is None else context.inputs / own)
         contestants = Contestants(spec, context.checkpoint, context.inputs, context.device)
-        largest = max(network.tower_parameters for network in contestants.networks)
-        if context.device.type == "cpu" and largest < ONE_THREAD_PARAMETERS:
-            torch.set_num_threads(1)
         self._contestants = contestants
         self._strategy = strategy_of(spec, contestants.everyone, known=known, cases=self._cases)
 
@@ -67,7 +59,7 @@ class ShogiSuite:
             "openings": self._openings.digest,
             "maxMoves": str(spec.max_moves),
             "actionPerspective": spec.action_perspective.value,
-            "precision": spec.precision.value,
+            "precision": self._contestants.precision.value,
             "opponents": json.dumps(opponents, sort_keys=True),
         }
         return found if self._cases is None else found | {"cases": f"sha256 {self._cases.digest}"}
@@ -86,6 +78,7 @@ class ShogiSuite:
             metrics=evaluated.metrics,
             complete=evaluated.complete,
             versions={"open_spiel": rules.engine_version(), "torch": torch.__version__},
+            precision=contestants.precision.value,
         )
 
 
