@@ -39,7 +39,10 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     shogi.add_argument("--opening-plies", type=int, metavar="PLIES")
     shogi.add_argument("--action-perspective", choices=[each.value for each in ActionPerspective])
     shogi.add_argument(
-        "--sprt", type=_elo_pair, metavar="ELO0,ELO1", help="end before --num-games once one of the two is clear"
+        "--sprt",
+        type=_elo_pair,
+        metavar="ELO0,ELO1",
+        help="end before --num-games once one of the two is clear (a negative one as --sprt=-10,40)",
     )
     shogi.add_argument("--sprt-alpha", type=float, metavar="P")
     shogi.add_argument("--sprt-beta", type=float, metavar="P")

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from hantei_api.shogi import AGENT_NAME, ShogiSuite
 from hantei_evaluator.suites.protocol import Context
-from hantei_evaluator.suites.shogi.match import FinishedGame, Game, Settings, play
+from hantei_evaluator.suites.shogi.games import FinishedGame, Game, Settings
+from hantei_evaluator.suites.shogi.match import play
 from hantei_evaluator.suites.shogi.openings import Openings
 from hantei_evaluator.suites.shogi.players import Player
 

@@ -9,7 +9,7 @@ from typing import Final
 from hantei_api.shogi import OpeningSource
 from hantei_evaluator.suites.shogi import rules
 from hantei_evaluator.suites.shogi.actions import parse_usi
-from hantei_evaluator.suites.shogi.match import Opening
+from hantei_evaluator.suites.shogi.games import Opening
 
 SHIPPED: Final = Path(__file__).parent / "data" / "openings.txt"
 """One opening a line, moves in USI; ``hantei shogi openings`` made it (``generate/openings.py``)."""

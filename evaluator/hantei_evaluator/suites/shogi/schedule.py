@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from itertools import islice
 
-from hantei_evaluator.suites.shogi.match import Game
+from hantei_evaluator.suites.shogi.games import Game
 from hantei_evaluator.suites.shogi.openings import Openings
 
 

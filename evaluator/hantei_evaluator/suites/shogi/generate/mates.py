@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from hantei_evaluator.suites.shogi import rules
 from hantei_evaluator.suites.shogi.actions import parse_usi, usi
-from hantei_evaluator.suites.shogi.match import Game, Opening, Settings, play
+from hantei_evaluator.suites.shogi.games import Game, Opening, Settings
+from hantei_evaluator.suites.shogi.match import play
 from hantei_evaluator.suites.shogi.players import HeuristicPlayer
 from hantei_evaluator.suites.shogi.rules import Termination
 

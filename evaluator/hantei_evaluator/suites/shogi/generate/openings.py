@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from hantei_evaluator.suites.shogi import rules
 from hantei_evaluator.suites.shogi.actions import parse_usi, usi
+from hantei_evaluator.suites.shogi.games import FinishedGame, Game, Opening, Settings
 from hantei_evaluator.suites.shogi.generate.material import PAWN, material, settled_material
-from hantei_evaluator.suites.shogi.match import FinishedGame, Game, Opening, Settings, play
+from hantei_evaluator.suites.shogi.match import play
 from hantei_evaluator.suites.shogi.players import HeuristicPlayer
 
 PLAYOUT_PLIES: Final = 120

@@ -15,7 +15,7 @@ from hantei_evaluator.suites.shogi.actions import parse_usi, usi
 from hantei_evaluator.suites.shogi.arena import Arena, Played, in_order
 from hantei_evaluator.suites.shogi.cases import Case, Cases
 from hantei_evaluator.suites.shogi.contestants import Contestant
-from hantei_evaluator.suites.shogi.match import Game, Opening
+from hantei_evaluator.suites.shogi.games import Game, Opening
 from hantei_evaluator.suites.shogi.scores import agent_fields, metric_name
 from hantei_evaluator.suites.shogi.strategies.protocol import Evaluated
 

@@ -13,7 +13,7 @@ from hantei_api.shogi import AGENT_NAME, ShogiSuite, Sprt
 from hantei_evaluator.run.errors import EvaluationError
 from hantei_evaluator.statistics.sprt import SequentialTest, SprtDecision, SprtState
 from hantei_evaluator.suites.shogi.arena import Arena, Played
-from hantei_evaluator.suites.shogi.match import Game
+from hantei_evaluator.suites.shogi.games import Game
 from hantei_evaluator.suites.shogi.schedule import games_of
 from hantei_evaluator.suites.shogi.scores import agent_fields, agent_metrics
 from hantei_evaluator.suites.shogi.strategies.protocol import Evaluated
