@@ -19,7 +19,8 @@ SAFETENSORS_HEADER_LIMIT_BYTES = 100_000_000
 
 _HEAD_BYTES = 4096
 _ZIP = b"PK\x03\x04"
-_PICKLE_PROTOCOLS = range(2, 6)
+_MAGIC = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"
+"""torch.serialization.MAGIC_NUMBER, the first object in a file of the old format, as a pickled integer."""
 
 
 class Format(Enum):
@@ -56,8 +57,13 @@ def format_of(path: Path) -> Format:
     if head.startswith(_ZIP):
         _check_zip(path, size_bytes)
         return Format.TORCH_ZIP
-    if head[0] == 0x80 and len(head) > 1 and head[1] in _PICKLE_PROTOCOLS:
-        return Format.TORCH_PICKLE
+    if head.startswith(b"\x80"):
+        if _MAGIC in head[:32]:
+            return Format.TORCH_PICKLE
+        raise EvaluationError(
+            Reason.CHECKPOINT_INVALID,
+            f"{path}: a pickle that torch.save did not write, and no code out of a checkpoint is run. {WAY_OUT}",
+        )
     raise EvaluationError(
         Reason.CHECKPOINT_INVALID, f"{path}: neither a torch.save nor a safetensors file ({start_of(head)}). {WAY_OUT}"
     )

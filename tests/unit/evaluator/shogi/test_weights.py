@@ -67,10 +67,12 @@ def test_no_code_out_of_a_checkpoint_runs(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     torch.save({"state_dict": Malicious()}, tmp_path / "zip.pth")
     (tmp_path / "raw.pth").write_bytes(pickle.dumps(Malicious(), protocol=2))
-    for name in ("zip.pth", "raw.pth"):
+    torch.save({"state_dict": Malicious()}, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    for name in ("zip.pth", "old.pth"):
         error = refused(tmp_path / name)
         assert error.reason is Reason.CHECKPOINT_INVALID
         assert "system" in str(error)
+    assert "a pickle that torch.save did not write" in str(refused(tmp_path / "raw.pth"))
     assert not (tmp_path / "was-here").exists()
 
 
