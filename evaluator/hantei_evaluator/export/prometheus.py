@@ -90,7 +90,7 @@ def _resources(session: Session) -> Iterable[Metric]:
     if session.memory_limit is not None:
         yield _by_statistic(
             "memory_limit_bytes",
-            "The container's memory limit, and its use without page cache that can be reclaimed",
+            "The container's memory limit, and its use without page cache",
             {"limit": session.memory_limit.limit_bytes, "used": session.memory_limit.used_bytes()},
         )
 

@@ -33,12 +33,15 @@ class _Files:
 
     limit: str
     used: str
-    reclaimable: str
-    """Key in memory.stat of page cache that is given back before anything is killed; of the whole subtree."""
+    reclaimable: frozenset[str]
+    """Keys in memory.stat of page cache, which is given back before anything is killed; of the whole subtree.
+
+    The active part too, unlike in the kubelet's working set: files that are read again and again would fill the limit.
+    """
 
 
-_V1 = _Files("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
-_V2 = _Files("memory.max", "memory.current", "inactive_file")
+_V1 = _Files("memory.limit_in_bytes", "memory.usage_in_bytes", frozenset({"total_inactive_file", "total_active_file"}))
+_V2 = _Files("memory.max", "memory.current", frozenset({"inactive_file", "active_file"}))
 
 
 class MemoryLimit:
@@ -51,14 +54,14 @@ class MemoryLimit:
         self._reclaimable = files.reclaimable
 
     def used_bytes(self) -> int:
-        """Memory in use without page cache that can be reclaimed (the kubelet's working set)."""
+        """Memory in use without page cache; 0 when it can't be read."""
         with suppress(OSError, ValueError):
             used = int(self._used.read_text())
             for line in self._stat.read_text().splitlines():
                 name, _, value = line.partition(" ")
-                if name == self._reclaimable:
-                    return max(used - int(value), 0)
-            return used
+                if name in self._reclaimable:
+                    used -= int(value)
+            return max(used, 0)
         return 0
 
     def describe(self) -> str:

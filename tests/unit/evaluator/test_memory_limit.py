@@ -17,11 +17,16 @@ def write(directory: Path, **files: object) -> None:
 
 
 def version_2(root: Path, limit: object, used: int, reclaimable: int = 0) -> None:
-    write(root, memory__max=limit, memory__current=used, memory__stat=f"anon 5\ninactive_file {reclaimable}\nfile 7")
+    write(
+        root,
+        memory__max=limit,
+        memory__current=used,
+        memory__stat=f"anon 5\nfile 7\ninactive_file {reclaimable // 2}\nactive_file {reclaimable // 2}",
+    )
 
 
 def version_1(root: Path, limit: object, used: int, reclaimable: int = 0) -> None:
-    stat = f"inactive_file 1\ntotal_inactive_file {reclaimable}"
+    stat = f"inactive_file 1\ntotal_inactive_file {reclaimable // 2}\ntotal_active_file {reclaimable // 2}"
     write(root, memory__limit_in_bytes=limit, memory__usage_in_bytes=used, memory__stat=stat)
 
 
