@@ -60,7 +60,7 @@ def test_fewer_bits_that_disagree_are_used_when_asked_for_and_reported(caplog: p
 
 def test_nan_in_fewer_bits_is_no_agreement() -> None:
     def overflows() -> Tensor:
-        logits = nn.Linear(4, 3)(torch.ones(8, 4))
+        logits: Tensor = nn.Linear(4, 3)(torch.ones(8, 4))
         return logits if logits.dtype is torch.float32 else logits + torch.nan
 
     assert choose(Precision.BF16, CPU, overflows).agreement == 0

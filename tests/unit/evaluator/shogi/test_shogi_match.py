@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from hantei_api.reasons import Reason
 from hantei_api.shogi import ActionPerspective
@@ -183,6 +184,7 @@ class Poisoned(ResTower):
         self.eval()
         self.poison = poison
 
+    @override
     def forward(self, planes: Tensor) -> tuple[Tensor, Tensor]:
         logits, values = super().forward(planes)
         logits[1] = self.poison
