@@ -110,3 +110,13 @@ def test_a_forward_pass_that_never_returns_ends_with_the_samples_before_it(tmp_p
     assert 0 < ended.summary.samples_done <= 10
     samples = (tmp_path / "output" / "samples.jsonl").read_text().splitlines()
     assert len(samples) == ended.summary.samples_done
+
+
+def test_a_suite_that_fails_because_its_process_was_killed_for_memory_says_so(tmp_path: Path, run: Run) -> None:
+    hoard = "import time; hoard = []\nwhile True: hoard.append(b'x' * 4_000_000); time.sleep(0.02)"
+    body = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {hoard!r}], check=True)"
+
+    ended = run(hoarding(tmp_path, body), 1024 * MIB)
+
+    assert_ended_by_the_limit(ended)
+    assert "died with <Signals.SIGKILL: 9>" in ended.stderr

@@ -6,12 +6,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from hantei_evaluator.run.control_groups import MEMBERSHIP, MOUNTED, levels
+
 IN_A_POD: Final = "KUBERNETES_SERVICE_HOST"
 
 
 def cores(
-    root: Path = Path("/sys/fs/cgroup"),
-    membership: Path = Path("/proc/self/cgroup"),
+    root: Path = MOUNTED,
+    membership: Path = MEMBERSHIP,
     *,
     affinity: Callable[[], int] = lambda: len(os.sched_getaffinity(0)),
     environment: Mapping[str, str] = os.environ,
@@ -31,21 +33,9 @@ def cores(
 
 
 def _quotas(root: Path, membership: Path) -> Iterator[float]:
-    """In cores, of every level that has one.
-
-    In a container the listed path may be the host's: levels that aren't there are passed over, and the mount itself is one.
-    """
-    with suppress(OSError):
-        for line in membership.read_text().splitlines():
-            number, controllers, path = line.split(":", 2)
-            parts = Path(path.lstrip("/"))
-            for level in (parts, *parts.parents):
-                if number == "0":
-                    yield from _version_2(root / level)
-                    yield from _version_2(root / "unified" / level)
-                elif "cpu" in controllers.split(","):
-                    yield from _version_1(root / "cpu" / level)
-                    yield from _version_1(root / controllers / level)
+    """In cores, of every level that has one."""
+    for version, directory in levels("cpu", root, membership):
+        yield from _version_2(directory) if version == 2 else _version_1(directory)
 
 
 def _version_2(directory: Path) -> Iterator[float]:

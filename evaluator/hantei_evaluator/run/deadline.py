@@ -62,6 +62,11 @@ class Deadline:
         """Whether the process was told to stop."""
         return self._signalled_at is not None
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the evaluator itself stopped the loop (``stop``)."""
+        return self._stopped is not None
+
     def overrun_seconds(self) -> float:
         """Seconds since the loop should have stopped, for whatever reason; negative before."""
         stopped_at = self._stopped[0] if self._stopped is not None else math.inf

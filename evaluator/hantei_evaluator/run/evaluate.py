@@ -84,7 +84,11 @@ def _run(session: Session, signals: SignalPipe, port: int | None) -> int:
                 stack.enter_context(serve(session, port))
             ending = _evaluate(session, samples, finisher)
         except BaseException as error:  # noqa: BLE001  # every end has a reason and a message
-            ending = interrupted(failure(error), session.evaluated, task)
+            ending = failure(error)
+            if session.deadline.stopped:
+                # A suite may fail in any way once its processes are killed for the memory they take.
+                ending = Ending(session.deadline.reason(), session.deadline.describe())
+            ending = interrupted(ending, session.evaluated, task)
         session.claim_end()
         kill_descendants()
         return finisher.finish(session.enforce_sla(ending))
@@ -102,7 +106,7 @@ def _evaluate(session: Session, samples: SampleWriter, finisher: Finisher) -> En
     in_child = task.suite.command is not None
     session.device = choose(task.limits, in_child=in_child)
     suite = load_suite(task.suite.name)
-    session.resources = ResourceMonitor(session.device.uuid)
+    session.resources = ResourceMonitor(session.device.uuid, cpus=cores())
     session.resources.start()
     if in_child and task.politeness != Politeness():
         logger.warning("politeness has no effect on the command suite: its program computes by itself")

@@ -1,6 +1,5 @@
 """How much of the container's memory limit is used, by its control group: the number that the OOM killer goes by."""
 
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
@@ -8,6 +7,8 @@ from pathlib import Path
 from typing import Final
 
 import psutil
+
+from hantei_evaluator.run.control_groups import MEMBERSHIP, MOUNTED, levels
 
 REACHED: Final = 0.95
 """Share of the limit at which the evaluation is told to stop and hand over what it has."""
@@ -40,8 +41,13 @@ class _Files:
     """
 
 
-_V1 = _Files("memory.limit_in_bytes", "memory.usage_in_bytes", frozenset({"total_inactive_file", "total_active_file"}))
-_V2 = _Files("memory.max", "memory.current", frozenset({"inactive_file", "active_file"}))
+_FILES: Final = {
+    1: _Files(
+        "memory.limit_in_bytes", "memory.usage_in_bytes", frozenset({"total_inactive_file", "total_active_file"})
+    ),
+    2: _Files("memory.max", "memory.current", frozenset({"inactive_file", "active_file"})),
+}
+"""By version."""
 
 
 class MemoryLimit:
@@ -84,35 +90,18 @@ class MemoryLimit:
         return _SECONDS_WHEN_CLOSE if self.used_bytes() >= CLOSE * self.limit_bytes else _SECONDS
 
 
-def find(root: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")) -> MemoryLimit | None:
+def find(root: Path = MOUNTED, membership: Path = MEMBERSHIP) -> MemoryLimit | None:
     """The tightest limit among this process's control group and those above it; None where there is none.
 
     ``root`` is where control groups are mounted, of version 1, 2 or both; ``membership`` lists those of the process.
     """
     total = psutil.virtual_memory().total
-    limits = [
-        MemoryLimit(directory, files, limit)
-        for directory, files in _levels(root, membership)
-        if (limit := _limit(directory / files.limit)) is not None and limit < total
-    ]
+    limits = []
+    for version, directory in levels("memory", root, membership):
+        limit_bytes = _limit(directory / _FILES[version].limit)
+        if limit_bytes is not None and limit_bytes < total:
+            limits.append(MemoryLimit(directory, _FILES[version], limit_bytes))
     return min(limits, key=lambda each: each.limit_bytes, default=None)
-
-
-def _levels(root: Path, membership: Path) -> Iterator[tuple[Path, _Files]]:
-    """In a container the path that is listed may be the host's, while its own group is mounted at the root."""
-    with suppress(OSError):
-        for line in membership.read_text().splitlines():
-            number, controllers, path = line.split(":", 2)
-            if number == "0":
-                mounts, files = [root, root / "unified"], _V2
-            elif "memory" in controllers.split(","):
-                mounts, files = [root / "memory"], _V1
-            else:
-                continue
-            parts = Path(path.lstrip("/"))
-            for mount in mounts:
-                for part in (parts, *parts.parents):
-                    yield mount / part, files
 
 
 def _limit(file: Path) -> int | None:

@@ -96,3 +96,22 @@ def test_the_tail_keeps_the_end_and_no_half_of_a_secret(monkeypatch: pytest.Monk
 
 def test_short_values_are_no_secrets() -> None:
     assert redact("1 and hunter22", {"API_KEY": "1", "MY_TOKEN": "hunter22"}) == "1 and ***"
+
+
+def test_a_stop_of_the_evaluators_own_has_its_reason_and_words() -> None:
+    deadline = Deadline(TaskLimits(run_seconds=60))
+    deadline.ready()
+    deadline.stop(Reason.MEMORY_LIMIT_REACHED, "No memory is left.")
+    deadline.signal()
+    assert deadline.requested()
+    assert deadline.stopped
+    assert 0 <= deadline.overrun_seconds() < 1
+    assert (deadline.reason(), deadline.describe()) == (Reason.MEMORY_LIMIT_REACHED, "No memory is left.")
+
+
+def test_a_signal_that_came_before_stays_the_reason() -> None:
+    deadline = Deadline(TaskLimits())
+    deadline.signal()
+    deadline.stop(Reason.MEMORY_LIMIT_REACHED, "No memory is left.")
+    assert not deadline.stopped
+    assert deadline.reason() is Reason.POD_LOST
