@@ -102,15 +102,16 @@ def load_network(path: Path, device: torch.device) -> ResTower:
         What ``load_state_dict`` raises, and CheckpointInvalid when the tensors are not this network's.
     """
     weights = load_state_dict(path)
-    infinite = [name for name, tensor in weights.items() if not bool(tensor.isfinite().all())]
-    if infinite:
-        raise _not_keisei(path, f"{len(infinite)} of {len(weights)} tensors hold infinity (first: {infinite[0]})")
     network = ResTower(_architecture(path, weights))
     try:
         network.load_state_dict(weights, strict=True)
     except RuntimeError as error:
         details = "; ".join(line.strip() for line in str(error).splitlines()[1:])[:600]
         raise _not_keisei(path, f"its tensors don't fit an ActorCriticResTower: {details}") from error
+    # After the shapes: isfinite takes as much memory again as the tensor.
+    infinite = [name for name, tensor in weights.items() if not bool(tensor.isfinite().all())]
+    if infinite:
+        raise _not_keisei(path, f"{len(infinite)} of {len(weights)} tensors hold infinity (first: {infinite[0]})")
     return network.to(device).eval()
 
 
