@@ -3,6 +3,8 @@
 How exactly is what benchmarks/politeness.py measures.
 """
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from hantei_api.reasons import Reason
 from hantei_api.spec import Politeness
+from hantei_evaluator.performance import training_impact_percent
 from hantei_evaluator.run.deadline import Deadline, TaskLimits
 from hantei_evaluator.run.pace import CudaForwards, Pace, cap_device_memory
 from support.evaluation import Evaluation
@@ -79,3 +82,66 @@ def test_torch_allocates_no_more_than_the_fraction() -> None:
             torch.empty(int(torch.cuda.get_device_properties(0).total_memory * 0.02), dtype=torch.uint8, device="cuda")
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
+
+
+TRAINING = """
+import sys, time, torch
+model = torch.nn.Sequential(*(torch.nn.Conv2d(64, 64, 3, padding=1) for _ in range(8))).cuda()
+optimizer = torch.optim.Adam(model.parameters())
+x = torch.randn(256, 64, 9, 9, device="cuda")
+step = 0
+while True:
+    optimizer.zero_grad(set_to_none=True)
+    model(x).square().mean().backward()
+    optimizer.step()
+    torch.cuda.synchronize()
+    step += 1
+    print(step, time.monotonic(), flush=True)
+"""
+
+
+class Training:
+    """A training in a process of its own, which computes on the GPU all the time."""
+
+    def __init__(self, directory: Path) -> None:
+        self._log = directory / "steps"
+        with self._log.open("w") as log:
+            self.process = subprocess.Popen([sys.executable, "-c", TRAINING], stdout=log)
+
+    def at(self) -> tuple[int, float]:
+        """The last step, and when it ended."""
+        last = self._log.read_text().rpartition("\n")[0].rpartition("\n")[2]
+        step, _, seconds = last.partition(" ")
+        return int(step or 0), float(seconds or 0)
+
+    def rate(self, seconds: float) -> float:
+        """Steps a second over that long from now."""
+        first = self.at()
+        last = eventually(lambda: self.at() if self.at()[1] > first[1] + seconds else None, timeout_seconds=60)
+        return (last[0] - first[0]) / (last[1] - first[1])
+
+
+@pytest.mark.gpu
+def test_a_training_on_the_same_gpu_keeps_95_percent_of_its_steps(tmp_path: Path, keisei: Path) -> None:
+    training = Training(tmp_path)
+    try:
+        eventually(lambda: training.at()[0] > 50, timeout_seconds=60)
+        alone = training.rate(5)
+        task = {
+            "checkpoint": {"path": str(keisei / "checkpoint_ts10000.pth")},
+            "suite": {"shogi": {"numGames": 100_000}},
+            "politeness": {"dutyCyclePercent": 3, "gpuMemoryFraction": 0.1},
+            "limits": {"runSeconds": 30, "gpus": 1},
+        }
+        port = free_port()
+        evaluation = Evaluation(tmp_path, task, port=port)
+        eventually(lambda: duty_cycle(port), timeout_seconds=60)
+        beside = training.rate(10)
+        evaluation.process.terminate()
+        ended = evaluation.wait(60)
+    finally:
+        training.process.kill()
+        training.process.wait()
+
+    assert ended.summary.provenance.device != "cpu"
+    assert training_impact_percent(alone, beside) <= 5
