@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from typing_extensions import override
 
-from hantei_cli import evaluate, migrate, shogi
+from hantei_cli import evaluate, migrate, report, shogi
 
 EX_USAGE = 64
 """sysexits.h: the command was used wrongly."""
@@ -34,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"hantei {version('hantei')}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="COMMAND")
     evaluate.add_parser(verbs)
+    report.add_parser(verbs)
     migrate.add_parser(verbs)
     shogi.add_parser(verbs, wanted=arguments[:1] == ["shogi"])
     # What follows -- is the command suite's own, options and all.
