@@ -21,6 +21,7 @@ from hantei_evaluator.export.report.markup import Markup, element
 from hantei_evaluator.export.report.page import build_page
 from hantei_evaluator.run.errors import EvaluationError
 from hantei_evaluator.run.publish import write_result
+from hantei_evaluator.statistics.intervals import proportion_standard_error
 
 WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 COMPARISON = Comparison(
@@ -197,7 +198,8 @@ def test_nothing_in_a_result_can_break_out_of_its_place(evil: str) -> None:
 
 
 def test_a_share_of_samples_has_wilsons_interval_which_stays_within_0_and_1() -> None:
-    metrics = [Metric(name="accuracy", value=1.0, stderr=0.2, n=2), Metric(name="reward", value=2.5, stderr=0.5, n=2)]
+    share = Metric(name="accuracy", value=1.0, stderr=proportion_standard_error(2, 2), n=2)
+    metrics = [share, Metric(name="reward", value=2.5, stderr=0.5, n=2)]
     text = text_of(page(evaluation([sample(0, 0, 0), sample(1, 1, 1)], metrics=metrics)))
     assert "1.000 [0.342, 1.000] n = 2" in text
     assert "reward 2.5 1.52 to 3.48 2" in text

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from hantei_evaluator.export.report.markup import Markup, element
 
 WIDTH = 720
-LABELS = 190
-VALUES = 170
+LABELS = 170
+VALUES = 220
 ROW = 26
 _TARGET_TICKS = 5
 

@@ -40,7 +40,7 @@ def build_page(evaluations: Sequence[Evaluation]) -> str:
     body = [
         element("h1", result.run),
         summary.verdict(result),
-        summary.metrics(last),
+        summary.metrics(result),
         summary.over_training(ordered),
         details.cross_table(last.samples),
         details.confusion(last.samples),

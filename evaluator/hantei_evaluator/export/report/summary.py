@@ -1,5 +1,6 @@
 """The first half of the page: the verdict, what was evaluated on what, the metrics, the curve, the service levels."""
 
+import math
 from collections.abc import Sequence
 
 from hantei_api.gate import Comparison
@@ -9,7 +10,7 @@ from hantei_api.result import EvaluationResult
 from hantei_evaluator.export.report.charts import Estimate, Point, curve, intervals
 from hantei_evaluator.export.report.evaluations import Evaluation
 from hantei_evaluator.export.report.markup import Markup, element, join, table
-from hantei_evaluator.statistics.intervals import wilson_interval
+from hantei_evaluator.statistics.intervals import proportion_standard_error, wilson_interval
 
 Z95 = 1.959964
 """Standard errors on either side of a 95 % interval of a normal estimate."""
@@ -96,9 +97,8 @@ def _samples_text(evaluation: Evaluation) -> str:
     return f"{text}, {reused:,} of them taken over from an earlier evaluation" if reused else text
 
 
-def metrics(evaluation: Evaluation) -> Markup:
+def metrics(result: EvaluationResult) -> Markup:
     """Every metric with its interval; those of one scale share a picture."""
-    result = evaluation.result
     shown = result.metrics[:MAX_METRICS]
     if not shown:
         return element("section", element("h2", "Metrics"), element("p", "Nothing was measured."))
@@ -106,9 +106,9 @@ def metrics(evaluation: Evaluation) -> Markup:
     others = [each for each in shown if each not in unit]
     parts: list[object] = [element("h2", "Metrics")]
     if unit:
-        parts.append(intervals([estimate(each, evaluation) for each in unit]))
+        parts.append(intervals([estimate(each) for each in unit]))
     if others:
-        rows = [(each.name, *_cells(each, evaluation)) for each in others]
+        rows = [(each.name, *_cells(each)) for each in others]
         parts.append(table(("metric", "value", "95 % interval", "n"), rows))
     left = len(result.metrics) - len(shown)
     more = f" {left} more are in result.json." if left else ""
@@ -122,26 +122,27 @@ def metrics(evaluation: Evaluation) -> Markup:
     return element("section", *parts)
 
 
-def _cells(metric: Metric, evaluation: Evaluation) -> tuple[str, str, str]:
-    found = estimate(metric, evaluation)
+def _cells(metric: Metric) -> tuple[str, str, str]:
+    found = estimate(metric)
     interval = "" if metric.stderr is None else f"{found.low:.4g} to {found.high:.4g}"
     return f"{metric.value:.5g}", interval, f"{metric.n:,}"
 
 
-def estimate(metric: Metric, evaluation: Evaluation) -> Estimate:
+def estimate(metric: Metric) -> Estimate:
     """A metric as a dot with its 95 % interval."""
-    low, high = _interval(metric, evaluation)
+    low, high = _interval(metric)
     value = f"{metric.value:.4g}" if metric.stderr is None else f"{metric.value:.3f} [{low:.3f}, {high:.3f}]"
     return Estimate(metric.name, metric.value, low, high, f"{value}  n = {metric.n:,}")
 
 
-def _interval(metric: Metric, evaluation: Evaluation) -> tuple[float, float]:
-    values = [each.get("values", {}).get(metric.name) for each in evaluation.samples.values()]
-    shares = [value for value in values if value is not None]
-    if len(shares) == metric.n and all(value in (0, 1) for value in shares):
-        return wilson_interval(sum(value == 1 for value in shares), metric.n)
-    half = Z95 * (metric.stderr or 0.0)
-    return metric.value - half, metric.value + half
+def _interval(metric: Metric) -> tuple[float, float]:
+    stderr = metric.stderr or 0.0
+    if 0 <= metric.value <= 1:
+        # A share carries the error of one, which is Wilson's too.
+        count = round(metric.value * metric.n)
+        if math.isclose(stderr, proportion_standard_error(count, metric.n), rel_tol=1e-6):
+            return wilson_interval(count, metric.n)
+    return metric.value - Z95 * stderr, metric.value + Z95 * stderr
 
 
 def over_training(evaluations: Sequence[Evaluation]) -> Markup:
@@ -152,7 +153,7 @@ def over_training(evaluations: Sequence[Evaluation]) -> Markup:
     for evaluation in evaluations:
         found = next((each for each in evaluation.result.metrics if each.name == name), None)
         if found is not None and evaluation.result.training_step is not None:
-            points.append(Point(evaluation.result.training_step, estimate(found, evaluation)))
+            points.append(Point(evaluation.result.training_step, estimate(found)))
     if len({point.step for point in points}) < 2:
         return Markup()
     points.sort(key=lambda point: point.step)
