@@ -37,7 +37,14 @@ _DENIED_NAMES = frozenset(
 )
 _ABSENT_NAMES = frozenset({"EntryNotFoundError", "RevisionNotFoundError", "RemoteEntryNotFoundError"})
 _PASSING_NAMES = frozenset(
-    {"ClientConnectionError", "ClientPayloadError", "HTTPClientError", "TransportError", "IncompleteReadError"}
+    {
+        "ConnectionError",
+        "ClientConnectionError",
+        "ClientPayloadError",
+        "HTTPClientError",
+        "TransportError",
+        "IncompleteReadError",
+    }
 )
 _PASSING_ERRNO = frozenset({errno.EBUSY, errno.EREMOTEIO, errno.EIO})
 
