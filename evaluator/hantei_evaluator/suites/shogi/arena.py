@@ -134,9 +134,9 @@ class Arena:
             pace=self._context.pace,
             cpus=self._context.cpus,
         )
-        for game in finished:
-            played = _played(game)
-            yield played, _sample(game, played, self._fields(played))
+        for end in finished:
+            played = _played(end)
+            yield played, _sample(end, played, self._fields(played))
             while taken:
                 yield taken.popleft(), None
         while taken:
