@@ -22,7 +22,7 @@ def of_aiohttp(status: int) -> aiohttp.ClientResponseError:
 
 def of_botocore(status: int, code: str) -> ClientError:
     response = {"Error": {"Code": code, "Message": f"see {SIGNED}"}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    return ClientError(response, "GetObject")  # type: ignore[arg-type]
+    return ClientError(response, "GetObject")
 
 
 def wrapped(cause: Exception) -> OSError:
