@@ -194,14 +194,14 @@ def large(cpus: int) -> dict[str, Any]:
     network, positions = large_network(torch.device("cpu")), positions_of_games()
 
     def loop() -> int:
-        # Every game ends after six plies, three of them the network's: no game outlives the others.
-        return played(network, cpus, total=GAMES, max_moves=6) // 2
+        # Every game ends after twenty plies, ten of them the network's: no game outlives the others.
+        return played(network, cpus, total=GAMES, max_moves=20) // 2
 
     with forward_of(network, Precision.FP32, cpus) as forward:
         found = in_turn(
             {
                 "whole_loop": loop,
-                "bare_forward": bare(forward, positions, GAMES // forward.capacity),
+                "bare_forward": bare(forward, positions, 4 * GAMES // forward.capacity),
                 "bare_forward_in_one_call": one_call(network, positions, cpus, 3),
             },
             rounds=1,
