@@ -27,6 +27,7 @@ class Reason(StrEnum):
     CHECKPOINT_MISSING = "CheckpointMissing"
     CHECKPOINT_INCOMPLETE = "CheckpointIncomplete"
     CHECKPOINT_INVALID = "CheckpointInvalid"
+    SOURCE_UNAVAILABLE = "SourceUnavailable"
     VOLUME_UNAVAILABLE = "VolumeUnavailable"
     OOM_KILLED = "OOMKilled"
     MEMORY_LIMIT_REACHED = "MemoryLimitReached"
@@ -75,6 +76,9 @@ FACTS = MappingProxyType(
         ),
         Reason.CHECKPOINT_INVALID: ReasonFacts(
             Budget.NONE, "Save the checkpoint with torch.save(state_dict) or safetensors and create a new run."
+        ),
+        Reason.SOURCE_UNAVAILABLE: ReasonFacts(
+            Budget.INFRASTRUCTURE, "See whether the server of the URI can be reached from the pods of this namespace."
         ),
         Reason.VOLUME_UNAVAILABLE: ReasonFacts(
             Budget.NONE,
@@ -181,6 +185,7 @@ EVALUATOR_REASONS = MappingProxyType(
         Reason.CHECKPOINT_INVALID: 65,
         Reason.CHECKPOINT_INCOMPLETE: 65,
         Reason.CHECKPOINT_MISSING: 66,
+        Reason.SOURCE_UNAVAILABLE: 69,
         Reason.DEVICE_UNAVAILABLE: 69,
         Reason.EVALUATOR_ERROR: 70,
         Reason.METRICS_UNAVAILABLE: 70,

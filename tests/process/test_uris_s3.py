@@ -103,9 +103,9 @@ def test_a_server_that_never_answers_is_given_up_after_five_tries(
 
     error = refused(uri, tmp_path)
 
-    assert error.reason is Reason.CHECKPOINT_MISSING
+    assert (error.reason, error.exit_code) == (Reason.SOURCE_UNAVAILABLE, 69)
     assert "5 tries brought nothing" in str(error)
-    assert "create the run again" in str(error)
+    assert "See whether the server can be reached" in str(error)
 
 
 def test_a_silent_server_is_given_up(

@@ -41,7 +41,7 @@ class Retries:
         self._count = 0
 
     def after(self, error: Exception, position: int = 0) -> None:
-        """Wait for the next try; raises CheckpointMissing when there is none."""
+        """Wait for the next try; raises SourceUnavailable or CheckpointMissing when there is none."""
         if position > self._furthest:
             self._furthest, self._count = position, 0
         self._count += 1
@@ -54,9 +54,9 @@ class Retries:
         if self._count >= TRIES_WITHOUT_PROGRESS:
             came = f"after {position} bytes, " if position else ""
             raise EvaluationError(
-                Reason.CHECKPOINT_MISSING,
+                Reason.SOURCE_UNAVAILABLE,
                 f"{place.what}: {place.shown} can't be fetched: {came}{self._count} tries brought nothing; the last: {problem}. "
-                "See whether the server can be reached from the pod, and create the run again.",
+                "See whether the server can be reached from the pod.",
             ) from error
         pause_seconds = FIRST_PAUSE_SECONDS * 2 ** (self._count - 1) * random.uniform(0.5, 1)  # noqa: S311  # no secret
         logger.warning("%s: cut after %d bytes (%s); going on in %.1f s", place.what, position, problem, pause_seconds)
@@ -145,7 +145,7 @@ class _Copy:
 def copy(source: Source, path: str, target: Path, place: Place, room_bytes: int | None) -> str:
     """Copy the file and return its SHA-256; a part of it never lies under the target's name.
 
-    Raises CheckpointMissing when it is absent, denied or can't be reached, CheckpointIncomplete when it keeps changing
+    Raises CheckpointMissing when it is absent or denied, SourceUnavailable when it can't be reached, CheckpointIncomplete when it keeps changing
     and StorageFull when it is larger than ``room_bytes``, before the first byte where the server says its size.
     """
     partial = target.with_name(f".{target.name}.partial")

@@ -25,7 +25,7 @@ class Fetched:
 def fetch(what: str, uri: str, directory: Path, limit_bytes: int | None) -> Fetched:
     """Copy what an fsspec URI names into the directory: a file under its name, or all files below a folder.
 
-    Raises CheckpointMissing when it is absent, denied or can't be reached, CheckpointIncomplete when it keeps changing,
+    Raises CheckpointMissing when it is absent or denied, SourceUnavailable when it can't be reached, CheckpointIncomplete when it keeps changing,
     StorageFull when it is larger than ``limit_bytes`` in all, and InvalidTask for a URI that the image can't open.
     """
     place = Place(what, without_credentials(uri), urlsplit(uri).scheme)

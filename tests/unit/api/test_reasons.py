@@ -7,7 +7,7 @@ import pytest
 from hantei_api.reasons import EVALUATOR_REASONS, EXIT_REASONS, FACTS, Budget, Reason
 
 DESIGN = """
-Completed GateFailed InvalidTask CheckpointMissing CheckpointIncomplete CheckpointInvalid VolumeUnavailable
+Completed GateFailed InvalidTask CheckpointMissing CheckpointIncomplete CheckpointInvalid SourceUnavailable VolumeUnavailable
 OOMKilled MemoryLimitReached StorageFull DeviceUnavailable DeadlineExceeded StartTimeout QueueTimeout PublishTimeout ImagePullError
 Unschedulable PodRejected NodeLost PodLost Evicted Preempted Hung MetricsUnavailable SlaViolated EvaluatorError NameConflict
 Superseded Cancelled
