@@ -148,7 +148,9 @@ def test_killed_pod_is_followed_by_one_that_plays_only_the_missing_games(ring: K
     body = ring.reach("resumed", VERDICTS, "Running")
     samples = f"results/{VERDICTS}/resumed/attempt-1/samples.jsonl"
     eventually(
-        lambda: len(_on_volume(ring, "cat", samples).splitlines()) >= 3, POD_SECONDS, lambda: ring.report(VERDICTS)
+        lambda: len(_on_volume(ring, "cat", samples).splitlines()) >= 3,
+        POD_SECONDS,
+        describe=lambda: ring.report(VERDICTS),
     )
     ring.kubectl("delete", "pod", "-n", VERDICTS, body["status"]["podName"], "--grace-period=1", "--wait=false")
     status = ring.finished("resumed", VERDICTS, 3 * POD_SECONDS)["status"]
