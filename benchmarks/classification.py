@@ -5,7 +5,9 @@ scores, and writes samples.jsonl. Both take turns, so that other work on the mac
 median over the rounds. The residual network stands for models that are evaluated; next to the perceptron the suite's own
 work per sample shows.
 
-    python benchmarks/classification.py [--samples 1024] [--rounds 9]
+    python benchmarks/classification.py [--samples 1024] [--rounds 9] [--threads N]
+
+Where other work competes for the cores, measure with one thread: two that wait for each other measure the competition.
 """
 
 import argparse
@@ -67,7 +69,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--samples", type=int, default=1024)
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of torch")
     arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
     result = {
         "batch": BATCH,
         "threads": torch.get_num_threads(),

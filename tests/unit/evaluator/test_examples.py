@@ -37,9 +37,7 @@ def test_the_digits_example_is_evaluated_on_a_laptop(tmp_path: Path) -> None:
     assert len((tmp_path / "out" / "samples.jsonl").read_text().splitlines()) == result.metrics[0].n
 
 
-@pytest.mark.parametrize(
-    "path", sorted(EXAMPLES.glob("*/*.yaml")), ids=lambda path: f"{path.parent.name}/{path.stem}"
-)
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*/*.yaml")), ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_every_example_is_a_valid_run(path: Path) -> None:
     documents = [each for each in yaml.safe_load_all(path.read_text()) if each["kind"] == "EvaluationRun"]
     assert documents
