@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from hantei_api.result import EvaluationResult, WandbOutcome
 from hantei_api.task import EvaluationTask
 from hantei_evaluator.performance.sla import wandb_values
-from hantei_evaluator.run.children import signal_group
+from hantei_evaluator.run.children import kill_tree, signal_group
 from hantei_evaluator.run.logtail import redact
 
 POLL_SECONDS = 0.2
@@ -34,7 +34,11 @@ def log_to_wandb(
     """
     if task.wandb is None:
         raise ValueError("the task has no wandb")
-    outcome = _run_child(request(task, result, directory, deadline()), scratch, deadline)
+    body = request(task, result, directory, deadline())
+    try:
+        outcome = _run_child(body, scratch, deadline)
+    except OSError as error:
+        outcome = _unsynced(f"W&B's process can't be started: {error.strerror}")
     if not outcome.synced:
         logger.warning("W&B: %s", outcome.message)
     return outcome
@@ -100,6 +104,8 @@ def _run_child(body: dict[str, Any], scratch: Path, deadline: Callable[[], float
                 if deadline() <= POLL_SECONDS:
                     return _unsynced(f"W&B did not answer in time (publishSeconds); {_where(body)}")
     finally:
+        # wandb-core has a session of its own, and holds the pipes open.
+        kill_tree(process.pid)
         signal_group(process.pid, signal.SIGKILL)
         process.communicate()
     try:

@@ -9,8 +9,8 @@ from hantei_api.result import EvaluationResult, WandbOutcome
 from hantei_evaluator.export.wandb import log_to_wandb
 from hantei_evaluator.run.publish import write_result, write_termination_message
 from hantei_evaluator.run.samples import SampleWriter
-from hantei_evaluator.run.session import Ending, Session
-from hantei_evaluator.run.troubles import without_credentials
+from hantei_evaluator.run.session import Ending, Phase, Session
+from hantei_evaluator.run.troubles import scrub, without_credentials
 from hantei_evaluator.run.upload import upload
 
 UPLOAD_MARGIN_SECONDS = 0.3
@@ -27,13 +27,24 @@ class Finisher:
         self._latest: EvaluationResult | None = None
         self._uploading = False
         self._message_claim = threading.Lock()
+        self._interim = threading.Lock()
 
     def finish(self, ending: Ending) -> int:
         """Publish the ending and return the exit code. The session's end must have been claimed."""
+        try:
+            result = self._publish(ending)
+        except Exception as error:
+            logger.exception("Publishing failed")
+            unknown = Ending(Reason.EVALUATOR_ERROR, f"Publishing failed: {type(error).__name__}: {error}")
+            return self.give_up(unknown, f"failed: {scrub(f'{type(error).__name__}: {error}')}")
+        return self._hand_over(result)
+
+    def _publish(self, ending: Ending) -> EvaluationResult:
         session = self._session
         result = self._latest = session.result(ending)
         self._samples.close()
-        result = self._latest = self._write(result)
+        with self._interim:
+            result = self._latest = self._write(result)
         if session.task.wandb is not None:
             result = self._latest = result.model_copy(update={"wandb": self._wandb(result)})
             result = self._write(result)
@@ -41,20 +52,22 @@ class Finisher:
             result = self._write(stopped)
         if session.task.output_uri is not None and result.published is not None:
             result = self._upload(result, session.task.output_uri)
-        return self._hand_over(result)
+        return result
 
-    def give_up(self, ending: Ending) -> int:
-        """Publishing took too long: hand over what is known, or else ``ending``, and return the exit code."""
+    def give_up(self, ending: Ending, problem: str = "") -> int:
+        """Publishing took too long or met a ``problem``: hand over what is known, or else ``ending``, and return the exit code."""
         session = self._session
         result = self._stopped(self._latest or session.result(ending))
-        late = f"did not end within {self._elapsed():.1f} s (publishSeconds {session.task.limits.publish_seconds:g})"
+        late = problem or (
+            f"did not end within {self._elapsed():.1f} s (publishSeconds {session.task.limits.publish_seconds:g})"
+        )
         if session.output is not None and (result.published is None or self._uploading):
             place = without_credentials(session.task.output_uri or str(session.output))
             result = result.model_copy(
                 update={"published": False, "publish_message": f"Writing to {place} {late}."[:512]}
             )
         if session.task.wandb is not None and result.wandb is None:
-            outcome = WandbOutcome(synced=False, message=f"Publishing {late}.")
+            outcome = WandbOutcome(synced=False, message=f"Publishing {late}."[:512])
             result = result.model_copy(update={"wandb": outcome})
         return self._hand_over(result)
 
@@ -66,11 +79,16 @@ class Finisher:
         return result.model_copy(update={"reason": deadline.reason(), "message": deadline.describe()})
 
     def write_interim(self) -> None:
-        """Mark the output as incomplete from the start: a process that is killed can't do so any more."""
+        """Mark the output as incomplete from the start: a process that is killed can't do so any more.
+
+        A loop that the watchdog did not wait for may come here after the end, and leaves the final result alone.
+        """
         ending = Ending(
             reason=Reason.POD_LOST, message="The evaluation was still running when this was written, or it was killed."
         )
-        self._write(self._session.result(ending))
+        with self._interim:
+            if self._session.phase is not Phase.PUBLISHING:
+                self._write(self._session.result(ending))
 
     def _write(self, result: EvaluationResult) -> EvaluationResult:
         output = self._session.output

@@ -125,14 +125,24 @@ class Session:
 
     def claim_end(self) -> None:
         """Take the right to end the evaluation; whoever comes second waits for the process to end."""
-        if not self._claim.acquire(blocking=False):
+        if not self.try_claim_end():
             threading.Event().wait()
+        self.freeze_readings()
+
+    def try_claim_end(self) -> bool:
+        """Take the right to end the evaluation, or tell that another thread has it. Who took it freezes the readings."""
+        if not self._claim.acquire(blocking=False):
+            return False
         self._ended = self.publish_started = time.monotonic()
+        self.phase = Phase.PUBLISHING
+        return True
+
+    def freeze_readings(self) -> None:
+        """Take the last readings. A device that is lost may hang here: the watchdog cuts it short as it does publishing."""
         if self.resources is not None:
             self.resources.stop()
         self._frozen = self.readings()
         self._report()
-        self.phase = Phase.PUBLISHING
 
     def readings(self) -> list[SlaReading]:
         """The four service level readings and their thresholds; live until the evaluation ends, then as they ended."""

@@ -120,13 +120,15 @@ class Watchdog(threading.Thread):
     def _end(self, ending: Ending) -> None:
         """Publish from another thread, so that this one can cut it short."""
         session = self._session
-        session.claim_end()
+        if not session.try_claim_end():
+            return
         ending = interrupted(ending, session.evaluated, session.task)
         threading.Thread(target=self._publish_and_exit, args=(ending,), name="finish", daemon=True).start()
 
     def _publish_and_exit(self, ending: Ending) -> None:
+        self._session.freeze_readings()
         kill_descendants()
-        exit_now(self._finisher.finish(ending))
+        exit_now(self._finisher.finish(self._session.enforce_sla(ending)))
 
     def _watch_publishing(self) -> None:
         session = self._session
