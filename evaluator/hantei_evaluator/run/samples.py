@@ -62,6 +62,11 @@ class SampleWriter:
             self._file = file
         threading.Thread(target=self._sync, args=(descriptor,), name="samples", daemon=True).start()
 
+    @property
+    def count(self) -> int:
+        """Samples that were recorded or taken over."""
+        return len(self._recorded)
+
     def sample(self, record: Mapping[str, Any]) -> None:
         """Append one sample as a line."""
         self.samples((record,))

@@ -83,15 +83,14 @@ class SampleStore:
             return
         files = SampleFiles.of(self._directory, self._prefix)
         unused = self.stored.lines.keys() - self.stored.used
-        try:
-            lines = read_lines(files.samples)
-            if unused:
-                lines = {sample_id: line for sample_id, line in lines.items() if sample_id not in unused}
-                write_whole(files.samples, b"".join(lines.values()))
-        except OSError as error:
-            self.recorder.give_up(error)
-            return
-        self._register(files, len(lines))
+        if unused:
+            try:
+                lines = read_lines(files.samples)
+                write_whole(files.samples, b"".join(line for name, line in lines.items() if name not in unused))
+            except OSError as error:
+                self.recorder.give_up(error)
+                return
+        self._register(files, self.recorder.count - len(unused))
 
     def _earlier_attempts(self) -> list[Path]:
         return earlier_attempts(self._directory, self._attempt) if self._directory is not None else []

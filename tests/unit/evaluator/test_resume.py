@@ -168,3 +168,12 @@ def test_samples_beyond_those_that_counted_are_left_out_of_a_complete_file(tmp_p
     fewer.recorder.sample(record(9))
     fewer.complete()
     assert (fewer.reused, ids(tmp_path)) == (2, ["game-0", "game-1", "game-9"])
+
+
+def test_a_complete_file_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> dict[str, bytes]:
+        raise AssertionError(f"{path} is read")
+
+    monkeypatch.setattr("hantei_evaluator.run.store.read_lines", refuse)
+    evaluated(tmp_path, range(6)).complete()
+    assert len(ids(tmp_path)) == 6
