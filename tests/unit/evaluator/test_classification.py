@@ -155,6 +155,18 @@ def test_what_is_done_is_not_classified_again_and_counts(tmp_path: Path) -> None
     assert rest.metrics == whole.metrics
 
 
+def test_classes_keep_their_names_when_all_is_done_and_none_was_predicted_last(tmp_path: Path) -> None:
+    save(tmp_path, np.zeros((3, 4)), np.array([0, 1, 2]), classes=["cat", "dog", "emu"])
+    whole, recorder = run(tmp_path)
+    suite, context = prepare(tmp_path)
+    done = {str(sample["sampleId"]): sample for sample in recorder.recorded}
+
+    again = suite.evaluate(replace(context, done=done, recorder=Recorder()))
+
+    assert again.metrics == whole.metrics
+    assert "accuracy/emu" in [metric.name for metric in again.metrics]
+
+
 @pytest.mark.parametrize(("asked", "used"), [("auto", "fp32"), ("fp32", "fp32"), ("bf16", "bf16")])
 def test_the_precision_is_told(tmp_path: Path, asked: str, used: str) -> None:
     save(tmp_path, np.zeros((5, 4)), np.zeros(5, int))

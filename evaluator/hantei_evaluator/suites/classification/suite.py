@@ -74,6 +74,9 @@ class ClassificationSuite:
         dtype = number_type(model)
         answers = Answers(samples, context.recorder)
         answers.take_over(context.done)
+        if context.done:
+            # Samples tell the classes that were predicted, not those that there are.
+            answers.outputs = self._outputs(context, range(1)).shape[1]
         waiting: Scored | None = None
         for batch in batches(samples, answers.missing(settings.batch_size), context.device, context.cpus):
             if context.stop.requested():
