@@ -58,8 +58,9 @@ def _load_file(field: str, path: Path, place: str) -> ModuleType:
             f"{field}: there is no file {place} below the inputs; its directory holds {', '.join(there) or 'nothing'}.",
         )
     sys.path.insert(0, str(path.parent))
-    # A name of its own: a file may be called like a package that is imported already.
-    name = f"hantei_input_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}_{path.stem}"
+    # A name of its own: a file may be called like a package that is imported already. Of the place below the inputs, because
+    # it is part of what identities say of classes in the file.
+    name = f"hantei_input_{hashlib.sha256(place.encode()).hexdigest()[:12]}_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise EvaluationError(Reason.INVALID_TASK, f"{field}: {place} can't be imported.")

@@ -16,6 +16,7 @@ from typing_extensions import override
 
 from hantei_api.reasons import Reason
 from hantei_api.task import EvaluationTask
+from hantei_evaluator.run.entrypoint import digest_of, load_function
 from hantei_evaluator.run.errors import EvaluationError
 from hantei_evaluator.suites.gymnasium import GymnasiumSuite
 from hantei_evaluator.suites.gymnasium.actions import checked, from_outputs
@@ -177,6 +178,16 @@ def test_what_is_done_is_not_played_again_and_counts(tmp_path: Path) -> None:
     )
     assert rest.complete
     assert [metric.value for metric in rest.metrics] == pytest.approx([metric.value for metric in whole.metrics])
+
+
+def test_an_environment_out_of_the_users_file_is_the_same_wherever_the_inputs_lie(tmp_path: Path) -> None:
+    digests = set()
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "walk.py").write_text("class Walk:\n    pass\n")
+        module = load_function("policy", "walk.py:Walk", tmp_path / name).__module__
+        digests.add(digest_of(f"{module}:Walk", tmp_path / name))
+    assert len(digests) == 1
 
 
 def test_all_done_already_needs_no_step(tmp_path: Path) -> None:
