@@ -23,8 +23,6 @@ class Scored:
     """A batch's answers, on their way from the device."""
 
     rows: Rows
-    outputs: int
-    """Classes that the model has."""
     predicted: Tensor
     confidence: Tensor
     cross_entropy: Tensor
@@ -40,10 +38,8 @@ class Scored:
 def score(logits: Tensor, labels: NDArray[np.int64], rows: Rows) -> Scored:
     """Prediction, its confidence and the cross entropy of logits [n, classes], all [n].
 
-    On a GPU they are on their way back when this returns; what is launched later does not delay them. Raises InvalidTask for a label that the model has no output for.
+    On a GPU they are on their way back when this returns; what is launched later does not delay them.
     """
-    outputs = logits.shape[1]
-    _check_labels(labels, outputs)
     wanted = torch.from_numpy(labels[_index(rows)]).to(logits.device, non_blocking=True)
     log_probabilities = logits.to(torch.float64).log_softmax(dim=1)
     best = log_probabilities.max(dim=1)
@@ -54,7 +50,7 @@ def score(logits: Tensor, labels: NDArray[np.int64], rows: Rows) -> Scored:
     if logits.is_cuda:
         ready = torch.cuda.Event()  # type: ignore[no-untyped-call]
         ready.record()
-    return Scored(rows, outputs, predicted, confidence, entropy, finite, ready)
+    return Scored(rows, predicted, confidence, entropy, finite, ready)
 
 
 class Answers:
@@ -62,10 +58,12 @@ class Answers:
 
     def __init__(self, samples: Samples, recorder: Recorder) -> None:
         self.outputs = 0
+        """Classes that the model has."""
         self._samples = samples
         self._recorder = recorder
         total = len(samples.labels)
         self._answered = np.zeros(total, dtype=np.bool_)
+        self._count = 0
         self._predicted = np.zeros(total, dtype=np.int64)
         self._confidence = np.zeros(total)
         self._cross_entropy = np.zeros(total)
@@ -79,16 +77,22 @@ class Answers:
             if name in done:
                 record = done[name]
                 self._answered[row] = True
+                self._count += 1
                 self._predicted[row] = record["predicted"]
                 self._confidence[row] = record["confidence"]
                 self._cross_entropy[row] = record["values"]["cross_entropy"]
-                self.outputs = max(self.outputs, record["predicted"] + 1)
         self._progress()
+
+    def expect(self, outputs: int) -> None:
+        """The model has so many classes; raises InvalidTask for a label that it has no output for."""
+        if outputs != self.outputs:
+            _check_labels(self._samples.labels, outputs)
+            self.outputs = outputs
 
     def missing(self, batch_size: int) -> list[Rows]:
         """The samples without an answer, in batches."""
         rows: Rows = range(len(self._answered))
-        if self._answered.any():
+        if self._count:
             rows = np.flatnonzero(~self._answered)
         return [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
 
@@ -101,8 +105,8 @@ class Answers:
                 "The model's outputs hold NaN or infinity: look at the checkpoint and the data.",
             )
         rows = _index(scored.rows)
-        self.outputs = scored.outputs
         self._answered[rows] = True
+        self._count += len(scored.rows)
         self._predicted[rows] = scored.predicted.numpy()
         self._confidence[rows] = scored.confidence.numpy().round(DECIMALS)
         self._cross_entropy[rows] = scored.cross_entropy.numpy().round(DECIMALS)
@@ -112,7 +116,7 @@ class Answers:
     @property
     def complete(self) -> bool:
         """Whether every sample has its answer."""
-        return bool(self._answered.all())
+        return self._count == len(self._answered)
 
     @property
     def labels(self) -> NDArray[np.int64]:
@@ -150,7 +154,7 @@ class Answers:
             }
 
     def _progress(self) -> None:
-        self._recorder.progress(int(self._answered.sum()), len(self._answered))
+        self._recorder.progress(self._count, len(self._answered))
 
 
 def _index(rows: Rows) -> slice | NDArray[np.intp]:

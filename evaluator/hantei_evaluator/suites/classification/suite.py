@@ -76,13 +76,14 @@ class ClassificationSuite:
         answers.take_over(context.done)
         if context.done:
             # Samples tell the classes that were predicted, not those that there are.
-            answers.outputs = self._outputs(context, range(1)).shape[1]
+            answers.expect(self._outputs(context, range(1)).shape[1])
         waiting: Scored | None = None
         for batch in batches(samples, answers.missing(settings.batch_size), context.device, context.cpus):
             if context.stop.requested():
                 break
             with context.pace, autocast(self._precision, context.device):
                 logits = forward(model, batch.inputs.to(dtype))
+            answers.expect(logits.shape[1])
             scored = score(logits, samples.labels, batch.rows)
             if waiting is not None:
                 answers.add(waiting)
