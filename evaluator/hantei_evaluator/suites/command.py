@@ -30,6 +30,8 @@ TERMINATE_SECONDS = 2.0
 MAX_RESULT_BYTES = 1_000_000
 MAX_METRICS = 1000
 _POLL_SECONDS = 0.1
+_LAST_READ_SECONDS = 0.3
+"""For samples that a stopped program left unread: with TERMINATE_SECONDS less than the watchdog's patience."""
 _PIPE_SECONDS = 1.0
 """For the last output of a program that has ended; a process that holds its pipe open is not waited for."""
 
@@ -72,7 +74,7 @@ class CommandSuite:
             _end(process)
             for pump in pumps:
                 pump.join(_PIPE_SECONDS)
-            samples.close(torn=stopped or process.returncode != 0)
+            samples.close(torn=stopped or process.returncode != 0, seconds=_LAST_READ_SECONDS if stopped else math.inf)
         if stopped:
             try:
                 metrics = read_result(result_file)
@@ -183,7 +185,7 @@ def _wait(process: subprocess.Popen[bytes], context: Context, samples: SamplesFi
             return True
         if context.stop.requested():
             return False
-        samples.read()
+        samples.read(context.stop.requested)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
