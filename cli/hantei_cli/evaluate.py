@@ -46,7 +46,9 @@ def add_parser(verbs: "argparse._SubParsersAction[Any]") -> None:
         metavar="NAME",
         help="classification, command, gymnasium, shogi, or the name of a plug-in that is installed",
     )
-    parser.add_argument("--output-dir", metavar="DIR", help="takes result.json and samples.jsonl")
+    parser.add_argument(
+        "--output-dir", metavar="DIR", help="takes result.json and samples.jsonl; without it neither is written"
+    )
     parser.add_argument(
         "--input",
         action="append",

@@ -21,7 +21,11 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     gate.add_argument(
         "--max-drop", type=float, metavar="VALUE", help="the largest acceptable loss against the baseline"
     )
-    gate.add_argument("--lower-is-better", action="store_true", help="a small value is good, as of a loss")
+    gate.add_argument(
+        "--lower-is-better",
+        action="store_true",
+        help="a small value is good: always needed for cross_entropy, ece, loss_rate",
+    )
     gate.add_argument(
         "--exit-on-gate", action="store_true", help="exit with 1 when the checkpoint regressed or the gate failed"
     )
