@@ -57,8 +57,7 @@ class Answers:
     """The answers so far, by the samples' order."""
 
     def __init__(self, samples: Samples, recorder: Recorder) -> None:
-        self.outputs = 0
-        """Classes that the model has."""
+        self._outputs = 0
         self._samples = samples
         self._recorder = recorder
         total = len(samples.labels)
@@ -85,9 +84,9 @@ class Answers:
 
     def expect(self, outputs: int) -> None:
         """The model has so many classes; raises InvalidTask for a label that it has no output for."""
-        if outputs != self.outputs:
+        if outputs != self._outputs:
             _check_labels(self._samples.labels, outputs)
-            self.outputs = outputs
+            self._outputs = outputs
 
     def missing(self, batch_size: int) -> list[Rows]:
         """The samples without an answer, in batches."""

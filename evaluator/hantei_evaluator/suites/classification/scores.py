@@ -1,6 +1,7 @@
 """From predictions to metrics."""
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,11 +47,14 @@ def metrics_of(
     return metrics
 
 
-def class_names_of(names: list[str] | None, outputs: int) -> list[str]:
-    """One distinct name a class that a metric's name can hold: the data's own, or else class numbers."""
-    if names is None or len(names) > outputs or len({_metric_name(name) for name in names}) < len(names):
-        return [f"class_{label}" for label in range(outputs)]
-    return [*names, *(f"class_{label}" for label in range(len(names), outputs))]
+def class_names_of(names: Sequence[str] | None, classes: int) -> list[str]:
+    """One distinct name a class that a metric's name can hold: the data's own, or else class numbers.
+
+    Of the data alone: an evaluation that took over all its samples never asked the model.
+    """
+    if names is None or len({_metric_name(name) for name in names}) < len(names):
+        names = ()
+    return [*names, *(f"class_{label}" for label in range(len(names), classes))]
 
 
 def _accuracy(name: str, correct: NDArray[np.bool_]) -> Metric:

@@ -74,9 +74,6 @@ class ClassificationSuite:
         dtype = number_type(model)
         answers = Answers(samples, context.recorder)
         answers.take_over(context.done)
-        if context.done:
-            # Samples tell the classes that were predicted, not those that there are.
-            answers.expect(self._outputs(context, range(1)).shape[1])
         waiting: Scored | None = None
         for batch in batches(samples, answers.missing(settings.batch_size), context.device, context.cpus):
             if context.stop.requested():
@@ -95,7 +92,7 @@ class ClassificationSuite:
             predicted=answers.predicted,
             confidence=answers.confidence,
             cross_entropy=answers.cross_entropy,
-            class_names=class_names_of(list(samples.classes) if samples.classes is not None else None, answers.outputs),
+            class_names=class_names_of(samples.classes, int(samples.labels.max()) + 1),
             bins=settings.calibration_bins,
             seed=context.task.seed,
         )
