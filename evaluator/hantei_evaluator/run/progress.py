@@ -11,21 +11,23 @@ class ProgressTracker:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._started: float | None = None
+        self._first: tuple[float, int] | None = None
+        """When the rate counts from, and the samples that were done by then: those that were taken over cost no time."""
         self._alive = time.monotonic()
         self._done = 0
         self._total: int | None = None
 
     def start(self) -> None:
-        """The evaluation begins: the rate and the stall clock count from here."""
+        """The evaluation begins: the stall clock counts from here, the rate from the first progress."""
         with self._lock:
-            self._started = self._alive = time.monotonic()
+            self._alive = time.monotonic()
 
     def update(self, done: int, total: int | None) -> None:
         """Note progress in samples."""
         with self._lock:
             self._done, self._total = done, total
             self._alive = time.monotonic()
+            self._first = self._first or (self._alive, done)
 
     def alive(self) -> None:
         """Note a sign of life that is no progress."""
@@ -49,9 +51,9 @@ class ProgressTracker:
     def snapshot(self) -> Progress:
         """Progress as in the run's status, with the time that is left by the mean rate so far."""
         with self._lock:
-            done, total, started = self._done, self._total, self._started
+            done, total, first = self._done, self._total, self._first
         eta = None
-        if started is not None and total is not None and done > 0:
-            eta = round((time.monotonic() - started) / done * max(total - done, 0), 1)
+        if first is not None and total is not None and done > first[1]:
+            eta = round((time.monotonic() - first[0]) / (done - first[1]) * max(total - done, 0), 1)
         text = f"{done}/{total}" if total is not None else str(done)
         return Progress(done=done, total=total, eta_seconds=eta, text=text)
