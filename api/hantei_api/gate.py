@@ -41,6 +41,10 @@ class Baseline(Input):
         return self
 
 
+LOSSES = frozenset({"cross_entropy", "ece", "loss_rate"})
+"""Metrics of the built-in suites whose small values are good."""
+
+
 class OnInconclusive(StrEnum):
     """What a gate makes of a comparison that is not clear."""
 
@@ -78,8 +82,9 @@ class Gate(Input):
         le=1e12,
         description="The largest acceptable loss against the baseline, in the metric's unit. Default: none.",
     )
-    lower_is_better: bool = Field(
-        default=False, description="Whether a small value is good, as of a loss. Default false."
+    lower_is_better: bool | None = Field(
+        default=None,
+        description="Whether a small value is good, as of a loss. Default: true for cross_entropy, ece and loss_rate, else false.",
     )
     confidence: float = Field(
         default=0.95, ge=0.5, le=0.9999, description="Confidence of the two-sided interval. Default 0.95."
@@ -100,6 +105,12 @@ class Gate(Input):
         if self.minimum is None and self.max_drop is None:
             raise ValueError("gate: name minimum, or maxDrop (with a baseline), or both")
         return self
+
+
+def is_lower_better(metric: str, gate: Gate | None) -> bool:
+    """Whether small values of the metric are good: as the gate says, or else as the metric is known."""
+    said = gate.lower_is_better if gate is not None else None
+    return metric in LOSSES if said is None else said
 
 
 class Comparison(Output):

@@ -115,6 +115,7 @@ def _run(options: argparse.Namespace, _parser: argparse.ArgumentParser) -> int:
         if options.checkpoint is None or options.suite is None:
             parser.error("name --task FILE, or --checkpoint FILE and --suite NAME")
         try:
+            _refuse_strangers(options)
             task = task_of(options)
         except ValidationError as error:
             parser.error("; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()))
@@ -123,6 +124,17 @@ def _run(options: argparse.Namespace, _parser: argparse.ArgumentParser) -> int:
         code = load(_MODULE).evaluate(task, port=options.port, exit_on_gate=options.exit_on_gate)
     load(_RUNNER).exit_now(code)
     return code
+
+
+def _refuse_strangers(options: argparse.Namespace) -> None:
+    """Raises ValueError for flags that would have no effect, and an output that can't be written into."""
+    if options.output_dir is not None and Path(options.output_dir).exists() and not Path(options.output_dir).is_dir():
+        raise ValueError(f"--output-dir {options.output_dir}: is a file; name a directory")
+    for group in options.parser._action_groups:  # noqa: SLF001  # argparse has no other way to ask which flags belong together
+        if group.title in SUITES and group.title != options.suite:
+            for action in group._group_actions:  # noqa: SLF001
+                if getattr(options, action.dest) is not None:
+                    raise ValueError(f"{action.option_strings[0]} is for --suite {group.title}, not {options.suite}")
 
 
 class _Inputs:

@@ -49,7 +49,9 @@ def parts_of(options: argparse.Namespace) -> dict[str, Any]:
         raise ValueError("--gate-metric and --lower-is-better need a limit: --minimum, or --max-drop with --baseline")
     return {
         "baseline": _baseline(options.baseline) if options.baseline is not None else None,
-        "gate": gate | {"metric": options.gate_metric, "lower_is_better": options.lower_is_better} if gate else None,
+        "gate": gate | {"metric": options.gate_metric, "lower_is_better": options.lower_is_better or None}
+        if gate
+        else None,
         "cache_directory": str(Path(options.cache).absolute()) if options.cache is not None else None,
     }
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.cluster
 PRIORITY = "hantei-ring-training"
 NO_RETRIES = {"infrastructure": 0, "evaluation": 0}
 # Looking for the GPU imports torch, which takes a minute on a tenth of a core: both must be running at the same time.
-ON_A_GPU = {**SMALL, "cpu": "500m", "gpus": 1, "allowCpu": True}
+ON_A_GPU = {**SMALL, "cpu": "500m", "memory": "512Mi", "gpus": 1, "allowCpu": True}
 SLOW = f"import time; time.sleep(45); {RESULT}"
 WAY_OUT = "Create a new run when the GPUs are free, or set spec.onPreemption: Requeue."
 

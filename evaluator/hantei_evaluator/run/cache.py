@@ -68,4 +68,8 @@ def cache_of(task: EvaluationTask) -> Cache | None:
     """The task's cache, if it has one."""
     if task.cache_directory is not None:
         return Cache(Path(task.cache_directory))
-    return Cache(Path(task.output_root) / CACHE_DIRECTORY) if task.output_root is not None else None
+    if task.output_root is None or task.output_directory is None:
+        return None
+    root = Path(task.output_root)
+    # On a laptop the root is where a registry of ratings lies, which may be anywhere.
+    return Cache(root / CACHE_DIRECTORY) if Path(task.output_directory).is_relative_to(root) else None

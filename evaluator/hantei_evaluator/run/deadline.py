@@ -85,7 +85,7 @@ class Deadline:
         if self._stopped is not None:
             return self._stopped[2]
         if self.reason() is Reason.POD_LOST:
-            return "The evaluator was told to stop (SIGTERM) before it was done."
+            return "The evaluator was told to stop (SIGTERM or Ctrl-C) before it was done."
         limits = self._limits
         clocks = [
             f"{name} {value:g} s"

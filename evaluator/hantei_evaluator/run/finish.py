@@ -15,6 +15,8 @@ from hantei_evaluator.run.upload import upload
 
 UPLOAD_MARGIN_SECONDS = 0.3
 """An upload ends this long before publishing is given up, so that it can say what it waited for."""
+LOGGED_METRICS = 12
+"""The most important ones; result.json has all."""
 logger = logging.getLogger(__name__)
 
 
@@ -153,6 +155,11 @@ class Finisher:
             threading.Event().wait()
         write_termination_message(result)
         self._session.remove_scratch()
+        for metric in result.metrics[:LOGGED_METRICS]:
+            error = "" if metric.stderr is None else f" ± {metric.stderr:.2g}"
+            logger.info("%s %.5g%s (n = %d)", metric.name, metric.value, error, metric.n)
+        if result.published:
+            logger.info("Results and samples: %s", self._session.task.output_uri or self._session.output)
         log = logger.info if result.reason is Reason.COMPLETED else logger.error
         log("%s: %s", result.reason.value, result.message or "the evaluation is done")
         failed_gate = result.reason is Reason.GATE_FAILED or result.verdict is Verdict.REGRESSED

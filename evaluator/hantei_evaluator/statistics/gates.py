@@ -16,7 +16,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from hantei_api.gate import Comparison, Gate
+from hantei_api.gate import Comparison, Gate, is_lower_better
 from hantei_api.reasons import Verdict
 from hantei_evaluator.statistics.comparison import Difference, Estimate
 
@@ -55,7 +55,7 @@ def decide(
             raise ValueError(f"the interval's confidence is {interval.confidence:g}, the gate's {gate.confidence:g}")
     found: list[tuple[Verdict, str]] = []
     power = 0.8 if gate is None else gate.power
-    turned = gate is not None and gate.lower_is_better
+    turned = is_lower_better(metric, gate)
     if difference is not None:
         found.append(_against_baseline(metric, difference, limit, power, baseline, turned=turned))
     if gate is not None and gate.minimum is not None:

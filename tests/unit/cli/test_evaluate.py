@@ -101,6 +101,24 @@ def test_usage_errors_exit_64_and_say_what_to_do(
     assert words in capsys.readouterr().err
 
 
+def test_a_flag_of_another_suite_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as raised:
+        main(["evaluate", "--checkpoint", "a", "--suite", "shogi", "--environment", "CartPole-v1"])
+    assert raised.value.code == 64
+    assert "--environment is for --suite gymnasium, not shogi" in capsys.readouterr().err
+
+
+def test_an_output_that_is_a_file_is_refused_before_anything_is_computed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "elo_ratings.json"
+    file.touch()
+    with pytest.raises(SystemExit) as raised:
+        main(["evaluate", "--checkpoint", "a", "--suite", "shogi", "--output-dir", str(file)])
+    assert raised.value.code == 64
+    assert f"--output-dir {file}: is a file; name a directory" in capsys.readouterr().err
+
+
 def test_help_and_version_need_no_torch() -> None:
     code = (
         "import sys\nfrom hantei_cli.main import main\n"

@@ -92,6 +92,14 @@ def test_a_baseline_without_a_limit_on_the_drop(low: float, high: float, verdict
     assert decide("accuracy", ANY, difference(low, high), gate).verdict is verdict
 
 
+@pytest.mark.parametrize("metric", ["cross_entropy", "ece", "loss_rate"])
+def test_a_known_loss_that_rises_never_passes_unless_the_gate_says_so(metric: str) -> None:
+    assert decide(metric, ANY, difference(0.1, 0.2), Gate(max_drop=0.05)).verdict is Verdict.REGRESSED
+    assert decide(metric, ANY, difference(0.1, 0.2)).verdict is Verdict.REGRESSED
+    turned = Gate(max_drop=0.05, lower_is_better=False)
+    assert decide(metric, ANY, difference(0.1, 0.2), turned).verdict is Verdict.PASS
+
+
 @pytest.mark.parametrize(
     ("low", "high", "lower_is_better", "verdict"),
     [

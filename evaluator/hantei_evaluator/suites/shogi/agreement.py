@@ -31,7 +31,7 @@ def _legal_logits(network: ResTower, perspective: ActionPerspective) -> Tensor:
     device = network.stem.weight.device
     table = torch.from_numpy(policy_table(perspective))
     planes = core46(torch.from_numpy(encoded.pieces).to(device), torch.from_numpy(encoded.constants).to(device))
-    logits, _ = network(planes)
+    logits: Tensor = network(planes)[0]
     allowed = torch.full(logits.shape, -torch.inf)
     for index, (state, _) in enumerate(states):
         allowed[index, table[int(parsed.white[index]), state.legal_actions()]] = 0.0
