@@ -24,7 +24,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     gate.add_argument(
         "--lower-is-better",
         action="store_true",
-        help="a small value is good: always needed for cross_entropy, ece, loss_rate",
+        help="a small value is good (known of cross_entropy, ece and loss_rate)",
     )
     gate.add_argument(
         "--exit-on-gate", action="store_true", help="exit with 1 when the checkpoint regressed or the gate failed"

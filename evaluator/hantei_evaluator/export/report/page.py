@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from importlib.metadata import version
 
+from hantei_api.result import EvaluationResult
+from hantei_api.task import TaskRun
 from hantei_evaluator.export.report import details, summary
 from hantei_evaluator.export.report.board import worst_game
 from hantei_evaluator.export.report.evaluations import Evaluation
@@ -38,7 +40,7 @@ def build_page(evaluations: Sequence[Evaluation]) -> str:
     result = last.result
     metric = result.comparison.metric if result.comparison else (result.metrics[0].name if result.metrics else "")
     body = [
-        element("h1", result.run),
+        element("h1", _title(result)),
         summary.verdict(result),
         summary.metrics(result),
         summary.over_training(ordered),
@@ -58,7 +60,14 @@ def build_page(evaluations: Sequence[Evaluation]) -> str:
         Markup(
             "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
         ),
-        element("title", f"{result.run}: {result.verdict.value}"),
+        element("title", f"{_title(result)}: {result.verdict.value}"),
         element("style", STYLE),
     )
     return f"<!doctype html>\n{element('html', head, element('body', *body), lang='en')}\n"
+
+
+def _title(result: EvaluationResult) -> str:
+    """The run's name; on a laptop there is none."""
+    if result.run != TaskRun().name:
+        return result.run
+    return result.suite if result.training_step is None else f"{result.suite}, training step {result.training_step:,}"

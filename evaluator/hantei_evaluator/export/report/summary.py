@@ -22,7 +22,7 @@ _SAYS = {
     Verdict.REGRESSED: "worse than its baseline",
     Verdict.NOT_SIGNIFICANT: "no clear difference",
     Verdict.UNDERPOWERED: "too few samples to tell",
-    Verdict.NONE: "compared with nothing",
+    Verdict.NONE: "was given to compare with",
 }
 
 
