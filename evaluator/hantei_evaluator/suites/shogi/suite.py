@@ -58,8 +58,8 @@ class ShogiSuite:
             "rules": f"open_spiel {rules.engine_version()}",
             "openings": self._openings.digest,
             "maxMoves": str(spec.max_moves),
-            "actionPerspective": spec.action_perspective.value,
-            "precision": self._contestants.precision.value,
+            "agent.actionPerspective": spec.action_perspective.value,
+            "agent.precision": self._contestants.precision.value,
             "opponents": json.dumps(opponents, sort_keys=True),
         }
         return found if self._cases is None else found | {"cases": f"sha256 {self._cases.digest}"}

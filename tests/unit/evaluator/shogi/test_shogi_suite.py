@@ -175,6 +175,13 @@ def test_the_identity_names_what_a_game_depends_on_and_not_how_many_are_played(k
     assert identity(context(keisei, recorded_run(), numGames=400, sprt={})) == found[0]
 
 
+def test_how_the_network_answers_may_differ_between_a_run_and_its_baseline(keisei: Path, recorded_run: Any) -> None:
+    found = identity(context(keisei, recorded_run()))
+    other = identity(context(keisei, recorded_run(), precision="bf16", actionPerspective="relative"))
+    differing = {name for name in found if found[name] != other[name]}
+    assert differing == {"agent.precision", "agent.actionPerspective"}
+
+
 def test_a_tournament_and_a_sequence_of_the_same_opponents_share_their_games(keisei: Path, recorded_run: Any) -> None:
     tournament = context(keisei, recorded_run(), strategy="tournament", opponents=OPPONENTS, numGames=2)
     steps = [{"opponent": "greedy", "numGames": 2}]
