@@ -53,11 +53,11 @@ def evaluate_task_file(path: Path, *, port: int | None = EVALUATOR_PORT, exit_on
     set_up_logging(log_tail)
     try:
         task = read_task(path)
+        session = _session(task, Deadline(task.limits, pod_age_seconds(path)), log_tail)
     except EvaluationError as error:
         logger.error("%s", error)  # noqa: TRY400  # the message says it all
         write_termination_message(_refused(error))
         return error.exit_code
-    session = Session(task, Deadline(task.limits, pod_age_seconds(path)), log_tail)
     session.exit_on_gate = exit_on_gate
     return _run(session, signals, port)
 
@@ -66,9 +66,23 @@ def evaluate(task: EvaluationTask, *, port: int | None = None, exit_on_gate: boo
     """Evaluate a task on this machine, and return the exit code."""
     signals, log_tail = SignalPipe(), LogTail()
     set_up_logging(log_tail)
-    session = Session(task, Deadline(task.limits), log_tail)
+    try:
+        session = _session(task, Deadline(task.limits), log_tail)
+    except EvaluationError as error:
+        logger.error("%s", error)  # noqa: TRY400  # the message says it all
+        return error.exit_code
     session.exit_on_gate = exit_on_gate
     return _run(session, signals, port)
+
+
+def _session(task: EvaluationTask, deadline: Deadline, log_tail: LogTail) -> Session:
+    """Raises StorageFull when there is no room for its scratch directory."""
+    try:
+        return Session(task, deadline, log_tail)
+    except OSError as error:
+        raise EvaluationError(
+            Reason.STORAGE_FULL, f"No scratch directory can be made: {error}. Set TMPDIR to one with room."
+        ) from error
 
 
 def _run(session: Session, signals: SignalPipe, port: int | None) -> int:

@@ -123,10 +123,12 @@ def samples_of(files: SampleFiles, identity: Identity) -> dict[str, bytes]:
         )
         return {}
     try:
-        return read_lines(files.samples)
+        lines = read_lines(files.samples)
     except OSError as error:
         logger.warning("%s can't be read, its samples are computed again: %s", files.samples, error)
         return {}
+    # Meanwhile another evaluation may have taken the directory over: its identity goes first, and comes last.
+    return lines if read_identity(files) == identity else {}
 
 
 def difference(one: Identity, other: Identity) -> str:

@@ -60,12 +60,20 @@ class Watchdog(threading.Thread):
     def run(self) -> None:
         """Watch until the process ends."""
         while True:
-            if self._signals.received(self._tick_seconds()):
-                self._session.deadline.signal()
-            if self._session.phase is Phase.PUBLISHING:
-                self._watch_publishing()
-            elif not self._watch_memory():
-                self._watch_evaluation()
+            try:
+                self._watch()
+            except Exception:
+                # Without this thread no time-out would strike any more; what is wrong may pass (no file descriptor left).
+                logger.exception("The watchdog failed and goes on")
+                time.sleep(_TICK_SECONDS)
+
+    def _watch(self) -> None:
+        if self._signals.received(self._tick_seconds()):
+            self._session.deadline.signal()
+        if self._session.phase is Phase.PUBLISHING:
+            self._watch_publishing()
+        elif not self._watch_memory():
+            self._watch_evaluation()
 
     def _tick_seconds(self) -> float:
         memory = self._session.memory_limit
