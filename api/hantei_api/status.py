@@ -126,7 +126,7 @@ class Failure(Output):
 class ResultsLocation(Output):
     """Where the full results are."""
 
-    uri: Annotated[str, StringConstraints(max_length=2048)] | None = Field(
+    uri: Annotated[str, StringConstraints(max_length=4096)] | None = Field(
         default=None, description="The directory's URI, when they are not in a claim."
     )
     claim_name: Name | None = Field(default=None, description="The PersistentVolumeClaim they are in.")

@@ -93,7 +93,7 @@ class Reconciler:
         if self._ledger.note(key, new):
             for waiting in self._ledger.next_in_line(self._clock()):
                 self.wake(waiting)
-        if new is None or new.status.finished:
+        if old is None or new is None or new.status.finished:
             for held in self._ledger.held_by(key):
                 self.wake(held)
         self.wake(key)

@@ -14,7 +14,7 @@ from hantei_api.task import EvaluationTask, TaskArtifact, TaskBaseline
 from hantei_evaluator.run.errors import EvaluationError
 from hantei_evaluator.run.inputs import locate, room_left, verify
 from hantei_evaluator.run.publish import RESULT_FILE
-from hantei_evaluator.run.resume import Identity, SampleFiles, difference, read_identity, read_lines
+from hantei_evaluator.run.resume import IDENTITY_FILE, Identity, SampleFiles, difference, read_identity, read_lines
 from hantei_evaluator.run.task import describe
 from hantei_evaluator.run.unreadable import unreadable
 from hantei_evaluator.run.values import SampleValues
@@ -109,8 +109,13 @@ def _read_reference(task: EvaluationTask, baseline: TaskBaseline, scratch: Path)
 
 def check_comparable(own: Identity | None, reference: Reference) -> None:
     """Refuse a baseline whose samples are other samples under the same ids: another seed, other data. Raises InvalidTask."""
-    if own is None or reference.identity is None:
+    if own is None:
         return
+    if reference.identity is None:
+        raise _invalid(
+            f"baseline: {reference.name} has no {IDENTITY_FILE}, so nothing says whether it was asked the same samples: "
+            "evaluate it again with this version, or name its checkpoint as baseline.checkpoint."
+        )
     asked, theirs = _asked(own), _asked(reference.identity)
     if asked != theirs:
         raise _invalid(

@@ -80,10 +80,12 @@ def claims_written(spec: EvaluationRunSpec) -> list[str]:
 
 
 def credentials(spec: EvaluationRunSpec, baseline: RunFacts | None) -> list[str]:
-    """Names of the Secrets whose keys become environment variables, each once."""
-    names = [each.credentials_secret_name for each in _artifacts(spec)]
-    outputs = [spec.output, baseline.spec.output if baseline is not None and baseline.spec is not None else None]
-    names += [output.credentials_secret_name for output in outputs if output is not None]
+    """Names of the Secrets whose keys become environment variables, each once; of the same key the last one's counts."""
+    theirs = baseline.spec.output if baseline is not None and baseline.spec is not None else None
+    # The baseline's first: where both hold a key, the run reads and writes with its own.
+    names = [theirs.credentials_secret_name if theirs is not None else None]
+    names += [each.credentials_secret_name for each in _artifacts(spec)]
+    names += [spec.output.credentials_secret_name if spec.output is not None else None]
     return list(dict.fromkeys(name for name in names if name))
 
 

@@ -159,7 +159,7 @@ def test_a_server_that_is_away_is_not_called_absent(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(copying, "FIRST_PAUSE_SECONDS", 0.01)
     error = refused(task({"uri": "http://127.0.0.1:9/a.pt"}), tmp_path)
 
-    assert error.reason is Reason.CHECKPOINT_MISSING
+    assert error.reason is Reason.SOURCE_UNAVAILABLE
     assert "Connect" in str(error)
 
 

@@ -1,5 +1,7 @@
 """Keisei's ratings over many evaluations: read before a ladder, moved by the matches of a finished evaluation."""
 
+import hashlib
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -64,6 +66,16 @@ def _record(registry: EloRegistry, match: Sequence[Played], by_name: Mapping[str
     if player == opponent:
         logger.warning("%s and %s are both rated as %s, so their games move no Elo rating", one, two, player)
         return
+    if not registry.count_once(_digest(match, by_name[one], by_name[two])):
+        logger.info("The games of %s against %s moved the Elo ratings before", one, two)
+        return
     score = sum(game.score_of(one) for game in match)
     rating, _ = registry.record_match(player, opponent, score=score, games=len(match))
     logger.info("Elo rating of %s: %.0f after %d games against %s", player, rating, len(match), opponent)
+
+
+def _digest(match: Sequence[Played], one: Contestant, two: Contestant) -> str:
+    """The same for the same games: a new attempt, or a run that takes all games over, plays none of its own."""
+    games = sorted((game.sample_id, game.black_score, game.plies, game.first_move) for game in match)
+    content = json.dumps([one.describe(), two.describe(), games], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]

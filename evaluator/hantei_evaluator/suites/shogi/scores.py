@@ -11,6 +11,7 @@ from hantei_api.metrics import Metric
 from hantei_api.shogi import AGENT_NAME
 from hantei_evaluator.statistics.games import elo_difference, paired_score
 from hantei_evaluator.statistics.intervals import proportion_standard_error, standard_error
+from hantei_evaluator.statistics.pentanomial import pair_counts, strength
 from hantei_evaluator.statistics.ratings import RatedGame, Ratings, fit_ratings
 from hantei_evaluator.suites.shogi.arena import Played, in_order
 
@@ -56,6 +57,10 @@ def agent_metrics(games: Sequence[Played], *, elo: bool = False) -> list[Metric]
     difference = elo_difference(score.value, score.stderr) if elo else None
     if difference is not None:
         found.append(Metric(name="elo_difference", value=difference[0], stderr=difference[1], n=n))
+    pairs = pair_counts(scores.tolist(), [game.pair for game in games]) if elo else None
+    if pairs is not None and pairs.counts.sum():
+        superiority = strength(pairs.counts).likelihood_of_superiority
+        found.append(Metric(name="likelihood_of_superiority", value=superiority, n=int(pairs.counts.sum())))
     plies = np.array([game.plies for game in games], dtype=np.float64)
     found.append(Metric(name="average_plies", value=float(plies.mean()), stderr=standard_error(plies), n=n))
     by_colour = {

@@ -126,7 +126,7 @@ class WorkerTable:
         """Wait for what came of it."""
         try:
             answer = self.connection.recv()
-        except (EOFError, ConnectionError) as error:
+        except (EOFError, OSError) as error:
             raise self._lost() from error
         self.busy = False
         if isinstance(answer, Exception):

@@ -31,6 +31,7 @@ def test_metrics_name_the_score_first_with_its_paired_error() -> None:
         "loss_rate",
         "draw_rate",
         "elo_difference",
+        "likelihood_of_superiority",
         "average_plies",
         "score_as_black",
         "score_as_white",
@@ -43,7 +44,9 @@ def test_metrics_name_the_score_first_with_its_paired_error() -> None:
     assert found["elo_difference"].stderr == pytest.approx(277.94, abs=0.01)
     assert found["average_plies"].value == 12.5
     assert (found["score_as_black"].value, found["score_as_white"].value) == (0.75, 0.5)
-    assert [metric.n for metric in found.values()] == [4, 4, 4, 4, 4, 4, 2, 2]
+    # Pair scores 1 and 0.25 of 1: 0.125 above a half, with an error of 0.375 / sqrt(2).
+    assert found["likelihood_of_superiority"].value == pytest.approx(0.6813, abs=1e-4)
+    assert [metric.n for metric in found.values()] == [4, 4, 4, 4, 4, 2, 4, 2, 2]
 
 
 def test_a_clean_sweep_has_no_finite_elo_and_no_error_of_zero() -> None:

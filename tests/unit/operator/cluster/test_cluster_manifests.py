@@ -158,7 +158,7 @@ def test_a_baselines_results_are_mounted_read_only_and_named_in_the_task() -> No
     assert told.output_uri == "s3://results/evaluations/team/digits-1/attempt-1"
 
 
-def test_a_baseline_at_a_uri_is_read_with_its_own_credentials() -> None:
+def test_a_baseline_at_a_uri_is_read_with_its_credentials_and_the_runs_own_come_last() -> None:
     output = {"uri": "s3://old", "credentialsSecretName": "hantei-old"}
     spec = EvaluationRunSpec.model_validate(
         {
@@ -173,7 +173,7 @@ def test_a_baseline_at_a_uri_is_read_with_its_own_credentials() -> None:
     assert told.baseline is not None
     assert told.baseline.directory == "s3://old/team/step-2/attempt-1"
     names = [each["secretRef"]["name"] for each in body["spec"]["template"]["spec"]["containers"][0]["envFrom"]]
-    assert names == ["hantei-data", "hantei-results", "hantei-old"]
+    assert names == ["hantei-old", "hantei-data", "hantei-results"]
 
 
 def test_a_baseline_whose_results_are_gone_gets_no_job() -> None:

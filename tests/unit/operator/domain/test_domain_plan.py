@@ -337,6 +337,16 @@ def test_a_good_evaluation_that_was_not_published_is_still_good() -> None:
     assert status.results.wandb_url is None
 
 
+def test_the_longest_uri_of_an_output_fits_the_status() -> None:
+    uri = "s3://" + "x" * 2043
+    spec = a_spec(output={"uri": uri})
+    run = a_run(spec, running(), namespace="n" * 63, name="r" * 63)
+    pod = an_ended_pod(0, a_summary(published=True))
+    status = written(decide(observe(run, pod, spec=spec), 20))
+    assert status.results is not None
+    assert status.results.uri == f"{uri}/{'n' * 63}/{'r' * 63}/attempt-1"
+
+
 def test_partial_metrics_at_a_deadline_are_kept_and_marked() -> None:
     summary = a_summary(Reason.DEADLINE_EXCEEDED, complete=False, message="100 of 360 samples", log_tail="late")
     status = written(decide(observe(running(), an_ended_pod(75, summary)), 14))

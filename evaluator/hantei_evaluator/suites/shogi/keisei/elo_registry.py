@@ -26,6 +26,10 @@ K_FACTOR: Final = 32.0
 ELO_SCALE: Final = 400.0
 """Elo points that make the odds ten to one."""
 
+COUNTED: Final = "hantei_counted_matches"
+"""Key beside ``ratings``: digests of the matches that moved them. Keisei, when it writes the file, drops it."""
+MATCHES_KEPT: Final = 2000
+
 
 @dataclass
 class EloRegistry:
@@ -65,6 +69,14 @@ class EloRegistry:
         change = self.k_factor * (score - games * expected_score(before, against))
         self.ratings[player], self.ratings[opponent] = before + change, against - change
         return self.ratings[player], self.ratings[opponent]
+
+    def count_once(self, match: str) -> bool:
+        """Whether the match of that digest is new; from now on it isn't. The last ``MATCHES_KEPT`` are known."""
+        counted = [str(each) for each in self.unknown.get(COUNTED, ())]
+        if match in counted:
+            return False
+        self.unknown[COUNTED] = [*counted, match][-MATCHES_KEPT:]
+        return True
 
     def top(self, limit: int) -> list[tuple[str, float]]:
         """The best players and their ratings, the best first."""
