@@ -99,15 +99,21 @@ def crash_and_go_on(kind: Kind, directory: Path, case: str) -> None:
                 eventually(
                     lambda: ended(kind, namespace, scenario), POD_SECONDS, describe=lambda: kind.report(namespace)
                 )
-                seen = [event["object"] for event in runs.events]
-                ends = {(run["status"]["phase"], run["status"]["reason"]) for run in seen if is_finished(run)}
-                assert ends == {scenario.end}, kind.report(namespace)
+                # The watch may be behind what was just read.
+                eventually(lambda: ends_in(runs), describe=lambda: kind.report(namespace))
+                assert ends_in(runs) == {scenario.end}, kind.report(namespace)
                 made = {event["object"]["metadata"]["name"] for event in pods.events}
                 assert len(made) == 1, f"{made}\n{kind.report(namespace)}"
     finally:
         runs.stop()
         pods.stop()
         kind.delete("Namespace", namespace)
+
+
+def ends_in(runs: Watch) -> set[tuple[str, str]]:
+    """Phase and reason of every version of the run that was finished."""
+    seen = [event["object"] for event in runs.events]
+    return {(run["status"]["phase"], run["status"]["reason"]) for run in seen if is_finished(run)}
 
 
 def ended(kind: Kind, namespace: str, scenario: Scenario) -> bool:

@@ -65,5 +65,5 @@ def test_node_that_comes_back_has_nothing_left_and_evaluates_again(ring: Kind) -
         describe=lambda: ring.report(LOST),
     )
     eventually(lambda: not ring.on_worker("pgrep", "-f", "marker-lost$"), POD_SECONDS)
-    ring.create(python_run("again", RESULT, resources={**SMALL, "gpus": 1, "allowCpu": True}), LOST)
+    ring.create(python_run("again", RESULT, resources={**SMALL, "memory": "512Mi", "gpus": 1, "allowCpu": True}), LOST)
     assert ring.finished("again", LOST, POD_SECONDS)["status"]["reason"] == "Completed"
