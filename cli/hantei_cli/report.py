@@ -9,7 +9,7 @@ from hantei_cli.evaluator import load
 
 _EVALUATIONS = "hantei_evaluator.export.report.evaluations"
 _PAGE = "hantei_evaluator.export.report.page"
-_WRITE = "hantei_evaluator.run.resume"
+_WRITE = "hantei_evaluator.run.whole_file"
 _ERRORS = "hantei_evaluator.run.errors"
 DEFAULT_FILE = "report.html"
 

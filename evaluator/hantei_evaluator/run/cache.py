@@ -5,7 +5,8 @@ from pathlib import Path
 
 from hantei_api.base import Output
 from hantei_api.task import EvaluationTask
-from hantei_evaluator.run.resume import Identity, SampleFiles, read_identity, write_whole
+from hantei_evaluator.run.resume import Identity, SampleFiles, read_identity
+from hantei_evaluator.run.whole_file import write_whole
 
 CACHE_DIRECTORY = ".hantei-cache"
 """Below the output's root; no namespace is called so."""

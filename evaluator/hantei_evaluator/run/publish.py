@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from hantei_api.result import EvaluationResult, to_termination_message
+from hantei_evaluator.run.whole_file import write_whole
 
 RESULT_FILE = "result.json"
 TERMINATION_LOG = "/dev/termination-log"
@@ -19,16 +20,8 @@ def write_result(directory: Path, result: EvaluationResult) -> None:
     Raises OSError when it can't be written.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    temporary = directory / f".{RESULT_FILE}.{os.getpid()}"
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            json.dump(result.to_body(), file, indent=2, ensure_ascii=False)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(directory / RESULT_FILE)
-    finally:
-        temporary.unlink(missing_ok=True)
+    content = json.dumps(result.to_body(), indent=2, ensure_ascii=False)
+    write_whole(directory / RESULT_FILE, f"{content}\n".encode())
 
 
 def write_termination_message(result: EvaluationResult) -> None:

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from hantei_api.base import Output
 from hantei_evaluator.run.publish import RESULT_FILE
 from hantei_evaluator.run.samples import SAMPLES_FILE
 from hantei_evaluator.run.values import SampleValues
+from hantei_evaluator.run.whole_file import write_whole
 
 IDENTITY_FILE = "identity.json"
 BASELINE_PREFIX = "baseline-"
@@ -179,23 +179,6 @@ def take_over(files: SampleFiles, identity: Identity, lines: Mapping[str, bytes]
         files.identity.unlink(missing_ok=True)
     write_whole(files.samples, b"".join(lines.values()))
     write_whole(files.identity, json.dumps(identity.to_body(), indent=2).encode() + b"\n")
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that a reader, and whoever comes after a crash, sees the old one or the whole new one.
-
-    Raises OSError.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def _id_of(line: bytes) -> str | None:

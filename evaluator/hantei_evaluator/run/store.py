@@ -15,9 +15,9 @@ from hantei_evaluator.run.resume import (
     read_identity,
     read_lines,
     take_over,
-    write_whole,
 )
 from hantei_evaluator.run.samples import SampleWriter
+from hantei_evaluator.run.whole_file import write_whole
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from hantei_operator.domain import attempt as current
 from hantei_operator.domain import ends, statuses
 from hantei_operator.domain.actions import Announce, CreateJob, Plan
 from hantei_operator.domain.admission import refusal
-from hantei_operator.domain.baseline import hold
+from hantei_operator.domain.baseline import Hold, hold
 from hantei_operator.domain.budgets import queued_seconds, retry_at, run_left_seconds, seconds, wall_left_seconds
 from hantei_operator.domain.facts import Observed, Policy, RunFacts
 from hantei_operator.domain.names import job_name
@@ -54,7 +54,7 @@ def _decide(observed: Observed, now: datetime, policy: Policy) -> Plan:
         return ends.end_run(observed, run.status, now, Reason.CANCELLED, "cancelled by spec.cancel")
     if spec.suspend:
         return _suspended(observed, now)
-    return _queued(observed, spec, now)
+    return _queued(observed, spec, now, held)
 
 
 def _suspended(observed: Observed, now: datetime) -> Plan:
@@ -76,7 +76,7 @@ def _suspended(observed: Observed, now: datetime) -> Plan:
     return Plan(status=status)
 
 
-def _queued(observed: Observed, spec: EvaluationRunSpec, now: datetime) -> Plan:
+def _queued(observed: Observed, spec: EvaluationRunSpec, now: datetime, held: Hold | None) -> Plan:
     """Waiting for capacity: reserve when the queue lets us, or end when a clock has struck."""
     run = observed.run
     waited = queued_seconds(run.status, run.created_at, now)
@@ -89,7 +89,6 @@ def _queued(observed: Observed, spec: EvaluationRunSpec, now: datetime) -> Plan:
             else f"clocks.runSeconds ({spec.clocks.run_seconds} s) ran out over suspends and preemptions"
         )
         return ends.end_run(observed, run.status, now, Reason.DEADLINE_EXCEEDED, words)
-    held = hold(run, observed.baseline)
     if left <= 0:
         what = held.message if held else f"no capacity, {observed.runs_ahead} runs ahead"
         words = f"{what}, within clocks.queueSeconds ({spec.clocks.queue_seconds} s)"

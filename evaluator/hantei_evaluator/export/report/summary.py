@@ -11,8 +11,9 @@ from hantei_evaluator.export.report.charts import Estimate, Point, curve, interv
 from hantei_evaluator.export.report.evaluations import Evaluation
 from hantei_evaluator.export.report.markup import Markup, element, join, table
 from hantei_evaluator.statistics.intervals import proportion_standard_error, wilson_interval
+from hantei_evaluator.statistics.quantiles import two_sided
 
-Z95 = 1.959964
+Z95 = two_sided(0.95)
 """Standard errors on either side of a 95 % interval of a normal estimate."""
 
 MAX_METRICS = 40
