@@ -137,7 +137,7 @@ def lay_out_checkpoints() -> None:
         copy(ROOT / "examples" / "digits" / name, f"digits/{name}")
     trained = kubectl("exec", COPIER, "--", "python3", f"{VOLUME}/digits/train.py", f"{VOLUME}/digits", show=True)
     say(indent(trained))
-    copy(ROOT / "tests/fixtures/keisei/checkpoint_ts20000.pth", "keisei/checkpoint_ts20000.pth")
+    copy(ROOT / "tests/fixtures/keisei/checkpoint_ts20000.pth", "shogi/checkpoint_ts20000.pth")
     say(
         indent(kubectl("exec", COPIER, "--", "find", VOLUME, "-type", "f", "-size", "+0", "-printf", r"%P  %s bytes\n"))
     )
